@@ -1,0 +1,3 @@
+"""Fathom: a depth workstation that never prints a number without how well it is known."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The product's words: frozen dataclasses, enums and errors. Standard library only."""

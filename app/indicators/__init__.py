@@ -1,0 +1,1 @@
+"""Depth indicators over market groups: pure functions on numpy arrays."""

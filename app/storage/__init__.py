@@ -1,0 +1,1 @@
+"""Stores: ticks (memory, Redis), minutes and events (SQLAlchemy), recordings, layouts."""

@@ -1,0 +1,1 @@
+"""Connections to venues: shared shells (link, rest, limiter) and one package per venue."""
