@@ -28,14 +28,9 @@ class Indicator(StrEnum):
     DELTA = "delta"
 
     @property
-    def title(self) -> str:
+    def heading(self) -> str:
         """Return the name shown on screen."""
         return {"avg": "AVG", "bid-ask": "BID/ASK", "totals": "BID/ASK TOTAL", "delta": "Delta"}[self.value]
-
-    @property
-    def for_groups(self) -> bool:
-        """Whether the indicator is defined for groups (all are)."""
-        return True
 
     @property
     def for_coins(self) -> bool:

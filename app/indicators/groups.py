@@ -24,9 +24,7 @@ class Group(StrEnum):
 
 
 GROUPS: Final[tuple[Group, ...]] = tuple(Group)
-TOP_TEN: Final[frozenset[str]] = frozenset(
-    ("BTC", "ETH", "XRP", "BNB", "SOL", "TRX", "DOGE", "ADA", "LINK", "BCH")
-)
+TOP_TEN: Final[frozenset[str]] = frozenset(("BTC", "ETH", "XRP", "BNB", "SOL", "TRX", "DOGE", "ADA", "LINK", "BCH"))
 EXCLUDED: Final[dict[Group, frozenset[str]]] = {
     Group.TOTAL: frozenset(),
     Group.TOTAL1: frozenset(("BTC",)),

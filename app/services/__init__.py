@@ -1,0 +1,1 @@
+"""Asynchronous glue and the pipeline from feed input to samples."""

@@ -1,0 +1,103 @@
+"""Measure books: volume within each band, the band edges, and how far every band is known.
+
+Bid band d holds the bids with price >= best_bid x (1 - d), ask band d the asks with price <= best_ask x (1 + d), for
+d in `DEPTHS_PCT`. A band is EXACT when its edge lies inside what is proven, PARTIAL beyond it, NONE without a book.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from app.books.book import OrderBook
+from app.books.side import Side
+from app.domain.coverage import Coverage
+from app.domain.units import ASK, BID, DEPTHS_PCT
+
+FloatArray = npt.NDArray[np.float64]
+
+BANDS = len(DEPTHS_PCT)
+_FRACTIONS = np.array(DEPTHS_PCT) / 100.0
+FACTORS = np.stack((1.0 - _FRACTIONS, 1.0 + _FRACTIONS))
+"""Band edges relative to the best price, float64 [2, 7]: row BID, row ASK."""
+
+_EDGES = [[float(f) for f in FACTORS[side]] for side in (BID, ASK)]
+
+
+class DepthTable:
+    """The newest measurement of n books, one row a book.
+
+    usd, coins, loose (USD on unconfirmed levels): float64 [n, 2, 7]. coverage: uint8 [n, 2, 7]. best: float64 [n, 2],
+    NaN for an empty side. known_to_pct: float64 [n, 2], how far from the best price the side is proven: 100 for a
+    complete bid side, inf for a complete ask side, 0 when not even the best price is proven, NaN without a side.
+    sampled_ns: int64 [n], UTC ns of the sample (0: never). last_id: int64 [n].
+    """
+
+    def __init__(self, rows: int) -> None:
+        self.usd = np.full((rows, 2, BANDS), np.nan)
+        self.coins = np.full((rows, 2, BANDS), np.nan)
+        self.loose = np.zeros((rows, 2, BANDS))
+        self.coverage = np.full((rows, 2, BANDS), Coverage.NONE, np.uint8)
+        self.best = np.full((rows, 2), np.nan)
+        self.known_to_pct = np.full((rows, 2), np.nan)
+        self.sampled_ns = np.zeros(rows, np.int64)
+        self.last_id = np.zeros(rows, np.int64)
+
+    def __len__(self) -> int:
+        return int(self.sampled_ns.size)
+
+    def clear_row(self, row: int, now_ns: int) -> None:
+        """Say that nothing is known of a book at `now_ns`."""
+        self.usd[row] = np.nan
+        self.coins[row] = np.nan
+        self.loose[row] = 0.0
+        self.coverage[row] = Coverage.NONE
+        self.best[row] = np.nan
+        self.known_to_pct[row] = np.nan
+        self.sampled_ns[row] = now_ns
+
+    def measure(self, row: int, book: OrderBook, last_id: int, now_ns: int) -> None:
+        """Write one book's measurement into its row."""
+        usd, coins, loose, coverage = self.usd[row], self.coins[row], self.loose[row], self.coverage[row]
+        best, known_to = self.best[row], self.known_to_pct[row]
+        for which, side in ((BID, book.bids), (ASK, book.asks)):
+            key = side.measure(FACTORS[which], usd[which], coins[which], loose[which])
+            if key != key:  # an empty side: known to be empty when complete, else nothing is known of it
+                best[which] = known_to[which] = math.nan
+                coverage[which] = Coverage.EXACT if side.complete else Coverage.PARTIAL
+                continue
+            best[which] = side.sign * key
+            reach = side.reach_key
+            known_to[which] = known_to_pct(side, key)
+            exact = 0
+            for edge in _EDGES[which]:
+                if key * edge > reach:
+                    break
+                exact += 1
+            coverage[which, :exact] = Coverage.EXACT
+            coverage[which, exact:] = Coverage.PARTIAL
+        self.sampled_ns[row] = now_ns
+        self.last_id[row] = last_id
+
+    def unconfirmed(self, rows: npt.NDArray[np.int64] | slice = slice(None)) -> FloatArray:
+        """Return the share 0..1 of USD volume on unconfirmed levels, float64 [k, 2, 7]."""
+        usd, loose = self.usd[rows], self.loose[rows]
+        share = np.zeros(usd.shape)
+        np.divide(loose, usd, out=share, where=(usd > 0) & (loose > 0))
+        return share
+
+    def threshold(self, rows: npt.NDArray[np.int64] | slice = slice(None)) -> FloatArray:
+        """Return the price at each band edge, float64 [k, 2, 7]; NaN for an empty side."""
+        edges: FloatArray = self.best[rows][:, :, None] * FACTORS
+        return edges
+
+
+def known_to_pct(side: Side, best_key: float) -> float:
+    """Return how far from its best price a side is proven, in percent of that price (see `DepthTable`)."""
+    if side.reach_key == math.inf:
+        return 100.0 if side.sign < 0 else math.inf
+    if side.reach_key < best_key:
+        return 0.0
+    return (side.reach_key - best_key) / abs(best_key) * 100.0

@@ -1,0 +1,1 @@
+"""Commands for people and scripts; each prints text or, with --json, one JSON document."""

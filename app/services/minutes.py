@@ -1,0 +1,165 @@
+"""From samples to minute means of one market: sums while the minute runs, one `MinuteBlock` when it ends."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from app.books.depth import BANDS, DepthTable
+from app.domain.coverage import Coverage
+from app.domain.ids import Market
+from app.domain.units import ASK, BID, MS_PER_MINUTE
+from app.indicators.aggregate import GroupDepth
+from app.indicators.groups import GROUPS
+from app.storage.rows import GroupMinutes, MinuteBlock, SymbolMinutes
+
+_COUNT_MAX = np.iinfo(np.int64).max
+
+
+class MinuteMeans:
+    """Accumulates the samples of one market; times are UTC epoch ms."""
+
+    def __init__(self, market: Market, symbols: tuple[str, ...]) -> None:
+        self.market = market
+        self.symbols = symbols
+        self._rows = len(symbols)
+        self._minute_ms = 0
+        self._cut = True
+        self._clear()
+
+    def _clear(self) -> None:
+        n, g = self._rows, len(GROUPS)
+        self._samples = np.zeros(n, np.int64)
+        self._usd = np.zeros((n, 2, BANDS))
+        self._coins = np.zeros((n, 2, BANDS))
+        self._loose = np.zeros((n, 2, BANDS))
+        self._threshold = np.zeros((n, 2, BANDS))
+        self._threshold_samples = np.zeros((n, 2), np.int64)
+        self._exact = np.zeros((n, 2, BANDS))
+        self._best = np.zeros((n, 2))
+        self._mid = np.zeros(n)
+        self._spread = np.zeros(n)
+        self._two_sided = np.zeros(n, np.int64)
+        self._group_samples = np.zeros(g, np.int64)
+        self._group_usd = np.zeros((g, 2, BANDS))
+        self._group_loose = np.zeros((g, 2, BANDS))
+        self._group_ratio = np.zeros((g, BANDS))
+        self._group_ratio_samples = np.zeros((g, BANDS), np.int64)
+        self._group_mid = np.zeros(g)
+        self._group_mid_samples = np.zeros(g, np.int64)
+        self._included = np.full(g, _COUNT_MAX)
+        self._group_total = np.zeros(g, np.int64)
+        self._group_exact = np.full((g, 2, BANDS), _COUNT_MAX)
+        self._ratio_count = np.full((g, BANDS), _COUNT_MAX)
+        self._ratio_exact = np.full((g, BANDS), _COUNT_MAX)
+
+    def roll(self, ts_ms: int) -> MinuteBlock | None:
+        """Move on to the minute of `ts_ms`; return the finished one when there was anything in it."""
+        minute = ts_ms - ts_ms % MS_PER_MINUTE
+        if minute == self._minute_ms:
+            return None
+        first = self._minute_ms == 0
+        block = None if first else self._block(partial=self._cut)
+        # The first minute of a run is cut unless the run began with it; a minute after a hole is not.
+        self._cut = first and ts_ms != minute
+        self._minute_ms = minute
+        self._clear()
+        return block
+
+    def finish(self) -> MinuteBlock | None:
+        """Return the running minute, marked partial, and start it over."""
+        block = self._block(partial=True) if self._minute_ms else None
+        self._cut = True
+        self._clear()
+        return block
+
+    def add(self, rows: npt.NDArray[np.int64], table: DepthTable) -> None:
+        """Count the current measurement of these rows (each at most once a call)."""
+        usd, best = table.usd[rows], table.best[rows]
+        self._samples[rows] += 1
+        self._usd[rows] += usd
+        self._coins[rows] += table.coins[rows]
+        self._loose[rows] += table.loose[rows]
+        self._exact[rows] += table.coverage[rows] == Coverage.EXACT
+        present = np.isfinite(best)
+        self._threshold[rows] += np.nan_to_num(table.threshold(rows))
+        self._threshold_samples[rows] += present
+        self._best[rows] += np.nan_to_num(best)
+        both = present.all(axis=1)
+        bid, ask = np.nan_to_num(best[:, BID]), np.nan_to_num(best[:, ASK])
+        self._mid[rows] += np.where(both, (bid + ask) / 2.0, 0.0)
+        self._spread[rows] += np.where(both, ask - bid, 0.0)
+        self._two_sided[rows] += both
+
+    def add_groups(self, depth: GroupDepth) -> None:
+        """Count one measurement of all groups."""
+        has = depth.included > 0
+        self._group_total = depth.total
+        self._group_samples += has
+        usd = np.nan_to_num(depth.usd)
+        self._group_usd += usd
+        self._group_loose += usd * depth.unconfirmed
+        defined = np.isfinite(depth.ratio_mean)
+        self._group_ratio += np.nan_to_num(depth.ratio_mean)
+        self._group_ratio_samples += defined
+        self._group_mid += np.nan_to_num(depth.vw_mid)
+        self._group_mid_samples += np.isfinite(depth.vw_mid)
+        np.minimum(self._included, depth.included, out=self._included)
+        np.minimum(self._group_exact, depth.exact, out=self._group_exact)
+        np.minimum(self._ratio_count, depth.ratio_count, out=self._ratio_count)
+        np.minimum(self._ratio_exact, depth.ratio_exact, out=self._ratio_exact)
+
+    def _block(self, *, partial: bool) -> MinuteBlock | None:
+        rows = np.flatnonzero(self._samples)
+        if not rows.size:
+            return None
+        count = self._samples[rows]
+        per = count[:, None, None]
+        usd_sum = self._usd[rows]
+        symbols = SymbolMinutes(
+            minute_ms=self._minute_ms,
+            market=self.market,
+            symbols=tuple(self.symbols[row] for row in rows.tolist()),
+            usd=usd_sum / per,
+            coins=self._coins[rows] / per,
+            threshold=_mean(self._threshold[rows], self._threshold_samples[rows][:, :, None]),
+            exact=self._exact[rows] / per,
+            unconfirmed=_share(self._loose[rows], usd_sum),
+            best_bid=_mean(self._best[rows, BID], self._threshold_samples[rows, BID]),
+            best_ask=_mean(self._best[rows, ASK], self._threshold_samples[rows, ASK]),
+            mid=_mean(self._mid[rows], self._two_sided[rows]),
+            spread=_mean(self._spread[rows], self._two_sided[rows]),
+            samples=count.copy(),
+            partial=partial,
+        )
+        some = self._group_samples > 0
+        group_count = self._group_samples[:, None, None]
+        groups = GroupMinutes(
+            minute_ms=self._minute_ms,
+            market=self.market,
+            groups=tuple(group.value for group in GROUPS),
+            usd=_mean(self._group_usd, group_count),
+            unconfirmed=_share(self._group_loose, self._group_usd),
+            ratio_mean=_mean(self._group_ratio, self._group_ratio_samples),
+            vw_mid=_mean(self._group_mid, self._group_mid_samples),
+            included=np.where(some, self._included, 0),
+            total=self._group_total.copy(),
+            exact=np.where(some[:, None, None], self._group_exact, 0),
+            ratio_count=np.where(some[:, None], self._ratio_count, 0),
+            ratio_exact=np.where(some[:, None], self._ratio_exact, 0),
+            samples=self._group_samples.copy(),
+            partial=partial,
+        )
+        return MinuteBlock(symbols=symbols, groups=groups)
+
+
+def _mean(total: npt.NDArray[np.float64], count: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    out = np.full(total.shape, np.nan)
+    np.divide(total, count, out=out, where=np.broadcast_to(count > 0, total.shape))
+    return out
+
+
+def _share(part: npt.NDArray[np.float64], whole: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    out = np.zeros(whole.shape)
+    np.divide(part, whole, out=out, where=whole > 0)
+    return out

@@ -1,0 +1,477 @@
+"""One market's engine: frames and snapshots in; books, samples, groups, ticks and minutes out.
+
+The engine is synchronous and knows no loop, socket or clock: every input carries its receive time, and `advance` moves
+time on. Samples lie on a fixed grid of 50 ms: the sample at grid time T shows the books as of every input received
+before T, because an input stamped T or later first advances the grid. A replay of the same inputs therefore gives the
+same samples and minutes as the live run did.
+
+Each symbol is sampled once per interval (200 ms by default) at its own phase of the grid, so that the work is spread;
+symbols on screen are sampled at every grid point as well, without entering ticks or minutes a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import numpy as np
+
+from app.books.depth import DepthTable
+from app.books.sync import BookState, BookSync, Outcome, Rule
+from app.domain.coverage import Coverage
+from app.domain.errors import BadFrameError
+from app.domain.health import FeedEvent, FeedEventKind, FeedHealth
+from app.domain.ids import FeedId, Market
+from app.domain.instruments import Instrument
+from app.domain.units import ASK, BID, NS_PER_MS, NS_PER_S
+from app.indicators.aggregate import GroupDepth, aggregate
+from app.indicators.groups import membership
+from app.services.minutes import MinuteMeans
+from app.storage.rows import GroupTick, MinuteBlock, TickBatch
+from app.venues.binance import protocol
+from app.venues.binance.messages import DepthData, QuoteData
+from app.venues.feed import Urgency
+
+GRID_NS: Final = 50 * NS_PER_MS
+_CROSSED_STRIKES: Final = 3
+_HOUSEKEEPING_NS: Final = NS_PER_S
+_REFRESH_PAUSE_NS: Final = 30 * NS_PER_S
+_DEEPEN_PAUSE_NS: Final = 120 * NS_PER_S
+_EXPIRE_EVERY_NS: Final = 60 * NS_PER_S
+
+
+class Ticks(Protocol):
+    """Where ticks go."""
+
+    def put(self, batch: TickBatch) -> None:
+        """Take the samples of some symbols at one grid time."""
+        ...
+
+    def put_groups(self, tick: GroupTick) -> None:
+        """Take all groups at one grid time."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class EngineOutputs:
+    """Where an engine's results go; all calls are synchronous."""
+
+    ticks: Sequence[Ticks] = ()
+    on_minute: Callable[[MinuteBlock], None] = lambda _block: None
+    on_event: Callable[[FeedEvent], None] = lambda _event: None
+    ask_snapshot: Callable[[str, Urgency], None] = lambda _symbol, _urgency: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """sample_ms: tick interval, a multiple of 50. unconfirmed_hours: age at which unconfirmed levels are dropped."""
+
+    sample_ms: int = 200
+    unconfirmed_hours: float = 24.0
+
+
+@dataclass(slots=True)
+class _Row:
+    """What the engine keeps beside each book."""
+
+    symbol: str
+    sync: BookSync
+    dirty: bool = False
+    streaming: bool = False
+    strikes: int = 0
+    quote_id: int = -1
+    quote_bid: float = float("nan")
+    quote_ask: float = float("nan")
+    event_ns: int = 0
+    """Event time of the first input since the last sample (0: none)."""
+    last_input_ns: int = 0
+    asked_ns: int = 0
+    exact_bands: list[int] = field(default_factory=lambda: [0, 0])
+    """Most bands per side that were EXACT since the last snapshot."""
+    reach_pct: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    """How far each side was known right after the last snapshot."""
+
+
+class MarketEngine:
+    """Books and measurements of one market. All times are UTC ns."""
+
+    def __init__(
+        self,
+        feed: FeedId,
+        instruments: Sequence[Instrument],
+        options: EngineOptions,
+        outputs: EngineOutputs,
+        health: FeedHealth,
+    ) -> None:
+        self.feed = feed
+        self.market: Market = feed.market
+        self.instruments = tuple(instruments)
+        self.symbols = tuple(instrument.symbol for instrument in instruments)
+        self.outputs = outputs
+        self.health = health
+        rule = Rule.SPOT if feed.market is Market.SPOT else Rule.FUTURES
+        self.rows = [_Row(symbol, BookSync(rule)) for symbol in self.symbols]
+        self._row_of = {symbol: row for row, symbol in enumerate(self.symbols)}
+        self.table = DepthTable(len(self.rows))
+        self.members = membership([instrument.base for instrument in instruments])
+        self.groups: GroupDepth | None = None
+        self.groups_ns = 0
+        self.groups_event_ns = 0
+        self.grid_ns = 0
+        self.revision = 0
+        self.revisions = [0] * len(self.rows)
+        self._interval_ns = max(GRID_NS, options.sample_ms * NS_PER_MS // GRID_NS * GRID_NS)
+        self._phases = self._interval_ns // GRID_NS
+        self._rows_of_phase = [
+            np.arange(phase, len(self.rows), self._phases, dtype=np.int64) for phase in range(self._phases)
+        ]
+        self._expire_ns = int(options.unconfirmed_hours * 3600 * NS_PER_S)
+        self._watched: dict[int, int] = {}
+        self.groups_watched = 0
+        self._minutes = MinuteMeans(self.market, self.symbols)
+        self._next_keep_ns = 0
+        self._next_expire_ns = 0
+        health.books_total = len(self.rows)
+
+    # -- time ----------------------------------------------------------------------------------------------------
+
+    def begin(self, now_ns: int) -> None:
+        """Start the sampling grid."""
+        self.grid_ns = now_ns - now_ns % GRID_NS + GRID_NS
+
+    def advance(self, now_ns: int) -> None:
+        """Take every sample that is due at or before `now_ns`."""
+        while self.grid_ns <= now_ns:
+            self._sample(self.grid_ns)
+            self.grid_ns += GRID_NS
+
+    def skip(self, now_ns: int) -> None:
+        """Leave out the grid until `now_ns`: the program slept, nothing was observed."""
+        if now_ns >= self.grid_ns:
+            self.grid_ns = now_ns - now_ns % GRID_NS + GRID_NS
+
+    def finish(self, now_ns: int) -> None:
+        """Take what is due and hand over the running minute, marked partial."""
+        self.advance(now_ns)
+        block = self._minutes.finish()
+        if block is not None:
+            self.outputs.on_minute(block)
+
+    # -- input (FeedSink) ----------------------------------------------------------------------------------------
+
+    def on_frame(self, recv_ns: int, raw: bytes) -> None:
+        """Take one WebSocket frame. Raises BadFrameError (counted here) for a frame that is not as documented."""
+        if recv_ns >= self.grid_ns:
+            self.advance(recv_ns)
+        try:
+            message = protocol.decode(raw)
+        except BadFrameError:
+            self.health.bad_frames += 1
+            raise
+        kind = type(message)
+        if kind is DepthData:
+            self._on_depth(recv_ns, message)  # type: ignore[arg-type] # `type() is` is the fast test
+        elif kind is QuoteData:
+            self._on_quote(recv_ns, message)  # type: ignore[arg-type]
+
+    def _on_depth(self, recv_ns: int, data: DepthData) -> None:
+        index = self._row_of.get(data.s)
+        if index is None:
+            self.health.dropped += 1
+            return
+        row = self.rows[index]
+        sync = row.sync
+        outcome = sync.on_diff(data.U, data.u, data.pu, data.b, data.a, recv_ns)
+        row.last_input_ns = recv_ns
+        if outcome is Outcome.APPLIED:
+            self.health.applied += 1
+            row.dirty = True
+            if not row.event_ns:
+                row.event_ns = data.E * NS_PER_MS
+            if data.u == row.quote_id:
+                self._check_top(index, recv_ns)
+        elif outcome is Outcome.GAP:
+            self._on_gap(index, recv_ns, data)
+        elif outcome is Outcome.IGNORED:
+            self.health.dropped += 1
+
+    def _on_gap(self, index: int, recv_ns: int, data: DepthData) -> None:
+        row = self.rows[index]
+        row.dirty = True
+        self.health.gaps += 1
+        text = f"{row.symbol}: updates are missing before {data.U}; the book is being loaded again"
+        self._event(recv_ns, FeedEventKind.GAP_DETECTED, row.symbol, text)
+        self._ask(index, Urgency.RESYNC, recv_ns)
+
+    def _on_quote(self, recv_ns: int, data: QuoteData) -> None:
+        index = self._row_of.get(data.s)
+        if index is None:
+            self.health.dropped += 1
+            return
+        row = self.rows[index]
+        row.quote_id, row.quote_bid, row.quote_ask = data.u, data.b, data.a
+        row.last_input_ns = recv_ns
+        if data.u == row.sync.last_id:
+            self._check_top(index, recv_ns)
+
+    def _check_top(self, index: int, recv_ns: int) -> None:
+        """Hold the book's top against the venue's quote of the same update id."""
+        row = self.rows[index]
+        sync = row.sync
+        if sync.state is not BookState.LIVE:
+            return
+        sync.counters.checked += 1
+        bid, ask = sync.best()
+        if bid == row.quote_bid and ask == row.quote_ask:
+            return
+        sync.counters.contradicted += 1
+        text = (
+            f"{row.symbol}: the book's top {bid:g} / {ask:g} contradicts the venue's quote "
+            f"{row.quote_bid:g} / {row.quote_ask:g} at update {row.quote_id}; the book is being loaded again"
+        )
+        self._invalidate(index, recv_ns, text)
+
+    def on_rest_asked(self, recv_ns: int, path: str) -> None:
+        """Keep diffs of the symbol for the snapshot that was asked for."""
+        index = self._row_of.get(protocol.parse_depth_path(self.market, path).symbol)
+        if index is not None:
+            self.rows[index].sync.on_snapshot_asked()
+
+    def on_rest_failed(self, recv_ns: int, path: str, reason: str) -> None:
+        """Note that the snapshot did not come."""
+        request = protocol.parse_depth_path(self.market, path)
+        index = self._row_of.get(request.symbol)
+        if index is not None:
+            self.rows[index].sync.on_snapshot_failed()
+            self._event(recv_ns, FeedEventKind.UPDATE_FAILED, request.symbol, f"{request.symbol}: {reason}")
+
+    def on_rest(self, recv_ns: int, path: str, raw: bytes, *, polled: bool = False) -> None:
+        """Take a depth answer; a bad one is counted, said, and asked for again."""
+        if recv_ns >= self.grid_ns:
+            self.advance(recv_ns)
+        request = protocol.parse_depth_path(self.market, path)
+        index = self._row_of.get(request.symbol)
+        if index is None:
+            self.health.dropped += 1
+            return
+        row = self.rows[index]
+        try:
+            body = protocol.decode_snapshot(raw)
+        except BadFrameError as error:
+            self.health.bad_frames += 1
+            row.sync.on_snapshot_failed()
+            self._event(recv_ns, FeedEventKind.UPDATE_FAILED, row.symbol, f"{row.symbol}: snapshot refused, {error}")
+            self._ask(index, Urgency.RESYNC, recv_ns)
+            return
+        sync = row.sync
+        load = sync.on_polled if polled else sync.on_snapshot
+        resyncs = sync.counters.resyncs
+        outcome = load(body.lastUpdateId, body.bids, body.asks, request.limit, recv_ns)
+        self.health.resyncs += sync.counters.resyncs - resyncs
+        row.dirty = True
+        row.strikes = 0
+        if outcome is Outcome.TOO_OLD:
+            if polled:
+                return
+            text = f"{row.symbol}: the snapshot is older than the first update kept for it; asking again"
+            self._event(recv_ns, FeedEventKind.UPDATE_FAILED, row.symbol, text)
+            if sync.wants_snapshot:
+                self._ask(index, Urgency.RESYNC, recv_ns)
+            return
+        row.exact_bands = [0, 0]
+        row.reach_pct = [0.0, 0.0]
+        if not polled:
+            self.health.snapshots_loaded += 1
+            text = f"{row.symbol}: snapshot of {len(body.bids)} bids and {len(body.asks)} asks loaded"
+            self._event(recv_ns, FeedEventKind.SNAPSHOT_LOADED, row.symbol, text)
+
+    def on_streams(self, recv_ns: int, symbols: tuple[str, ...], *, up: bool) -> None:
+        """Note that diff streams begin or are lost; a lost stream leaves its books unconfirmed and unread."""
+        if recv_ns >= self.grid_ns:
+            self.advance(recv_ns)
+        for symbol in symbols:
+            index = self._row_of.get(symbol)
+            if index is None:
+                continue
+            row = self.rows[index]
+            row.streaming = up
+            row.dirty = True
+            if up:
+                row.sync.on_up()
+            else:
+                row.sync.on_down(recv_ns)
+
+    def on_event(self, event: FeedEvent) -> None:
+        """Pass a rare fact on."""
+        self.outputs.on_event(event)
+
+    # -- sampling ------------------------------------------------------------------------------------------------
+
+    def _sample(self, ts_ns: int) -> None:
+        phase = (ts_ns // GRID_NS) % self._phases
+        regular = self._rows_of_phase[phase]
+        block = self._minutes.roll(ts_ns // NS_PER_MS)
+        if block is not None:
+            self.outputs.on_minute(block)
+        if self.groups_watched:
+            self.groups_event_ns = self._oldest_event(regular)
+        readable = [index for index in regular.tolist() if self._measure(index, ts_ns, regular=True)]
+        for index in self._watched:
+            self._measure(index, ts_ns, regular=False)
+        if readable:
+            self._put(np.array(readable, np.int64), ts_ns)
+        if phase == 0 or self.groups_watched:
+            depth = self._aggregate(ts_ns)
+            if phase == 0:
+                self._minutes.add_groups(depth)
+                tick = GroupTick(ts_ms=ts_ns // NS_PER_MS, market=self.market, depth=depth)
+                for ticks in self.outputs.ticks:
+                    ticks.put_groups(tick)
+        self.revision += 1
+        if ts_ns >= self._next_keep_ns:
+            self._next_keep_ns = ts_ns + _HOUSEKEEPING_NS
+            self._housekeeping(ts_ns)
+
+    def _oldest_event(self, rows: np.typing.NDArray[np.int64]) -> int:
+        """Return the mean event time of what this sample takes in, 0 when nothing is new."""
+        times = [self.rows[index].event_ns for index in rows.tolist() if self.rows[index].event_ns]
+        return sum(times) // len(times) if times else 0
+
+    def _measure(self, index: int, ts_ns: int, *, regular: bool) -> bool:
+        """Bring one row of the table up to `ts_ns`; tell whether it may be read."""
+        row, table = self.rows[index], self.table
+        sync = row.sync
+        if sync.state is BookState.WAITING:
+            if row.dirty:
+                row.dirty = False
+                row.event_ns = 0
+                table.clear_row(index, ts_ns)
+                self.revisions[index] += 1
+            return False
+        if not row.dirty:
+            table.sampled_ns[index] = ts_ns
+            return bool(table.coverage[index, BID, 0] != Coverage.NONE)
+        row.dirty = False
+        table.measure(index, sync.book, sync.last_id, ts_ns)
+        self.revisions[index] += 1
+        bid, ask = table.best[index].tolist()
+        if bid > ask:
+            if not sync.book.crossed():  # levels that proven prices refute are gone now
+                table.measure(index, sync.book, sync.last_id, ts_ns)
+            else:
+                self._on_crossed(index, ts_ns, regular=regular)
+                return False
+        row.strikes = 0
+        row.event_ns = 0
+        return True
+
+    def _on_crossed(self, index: int, ts_ns: int, *, regular: bool) -> None:
+        """Hide a crossed book; when it stays crossed over some regular samples load it again."""
+        row = self.rows[index]
+        row.strikes += regular
+        row.sync.counters.crossed += 1
+        self.health.crossed += 1
+        self.table.clear_row(index, ts_ns)
+        row.dirty = True
+        if row.strikes >= _CROSSED_STRIKES:
+            row.strikes = 0
+            text = f"{row.symbol}: best bid above best ask; the book is being loaded again"
+            self._invalidate(index, ts_ns, text)
+
+    def _invalidate(self, index: int, now_ns: int, text: str) -> None:
+        row = self.rows[index]
+        row.sync.invalidate(now_ns)
+        row.dirty = True
+        self._event(now_ns, FeedEventKind.UPDATE_FAILED, row.symbol, text)
+        self._ask(index, Urgency.RESYNC, now_ns)
+
+    def _put(self, rows: np.typing.NDArray[np.int64], ts_ns: int) -> None:
+        table = self.table
+        self._minutes.add(rows, table)
+        if not self.outputs.ticks:
+            return
+        batch = TickBatch(
+            ts_ms=ts_ns // NS_PER_MS,
+            market=self.market,
+            rows=rows,
+            symbols=tuple(self.symbols[index] for index in rows.tolist()),
+            best=table.best[rows],
+            usd=table.usd[rows],
+            coins=table.coins[rows],
+            coverage=table.coverage[rows],
+            unconfirmed=table.unconfirmed(rows),
+            last_update_id=table.last_id[rows],
+        )
+        for ticks in self.outputs.ticks:
+            ticks.put(batch)
+
+    def _aggregate(self, ts_ns: int) -> GroupDepth:
+        table = self.table
+        mid = table.best.mean(axis=1)
+        self.groups = aggregate(self.members, table.usd, table.coverage, table.loose, mid)
+        self.groups_ns = ts_ns
+        return self.groups
+
+    # -- upkeep --------------------------------------------------------------------------------------------------
+
+    def _housekeeping(self, now_ns: int) -> None:
+        """Each second: count primed books, ask for snapshots where bands stopped being exact, expire old levels."""
+        self.health.books_primed = sum(row.sync.state is not BookState.WAITING for row in self.rows)
+        exact = (self.table.coverage == Coverage.EXACT).sum(axis=2).tolist()
+        known = self.table.known_to_pct.tolist()
+        for index, row in enumerate(self.rows):
+            if row.sync.state is BookState.LIVE:
+                self._refresh_if_worn(index, row, exact[index], known[index], now_ns)
+        if now_ns >= self._next_expire_ns:
+            self._next_expire_ns = now_ns + _EXPIRE_EVERY_NS
+            for row in self.rows:
+                if row.sync.book.expire(now_ns - self._expire_ns):
+                    row.dirty = True
+
+    def _refresh_if_worn(self, index: int, row: _Row, exact: list[int], known: list[float], now_ns: int) -> None:
+        age = now_ns - max(row.sync.loaded_ns, row.asked_ns)
+        if age < _REFRESH_PAUSE_NS:
+            if age >= 0:
+                row.exact_bands = [max(a, b) for a, b in zip(row.exact_bands, exact, strict=True)]
+                row.reach_pct = [max(a, b) if b == b else a for a, b in zip(row.reach_pct, known, strict=True)]
+            return
+        lost = any(exact[side] < row.exact_bands[side] for side in (BID, ASK))
+        top_unproven = any(known[side] == 0.0 for side in (BID, ASK))
+        worn = age >= _DEEPEN_PAUSE_NS and any(
+            known[side] < 0.5 * row.reach_pct[side] for side in (BID, ASK) if known[side] == known[side]
+        )
+        if top_unproven:
+            self._ask(index, Urgency.RESYNC, now_ns)
+        elif lost or worn:
+            self._ask(index, Urgency.REFRESH, now_ns)
+
+    def _ask(self, index: int, urgency: Urgency, now_ns: int) -> None:
+        row = self.rows[index]
+        row.asked_ns = now_ns
+        if index in self._watched and urgency > Urgency.VISIBLE and row.sync.state is not BookState.LIVE:
+            urgency = Urgency.VISIBLE
+        self.outputs.ask_snapshot(row.symbol, urgency)
+
+    def _event(self, ts_ns: int, kind: FeedEventKind, symbol: str | None, text: str) -> None:
+        self.outputs.on_event(FeedEvent(ts_ns=ts_ns, source=str(self.feed), kind=kind, symbol=symbol, text=text))
+
+    # -- readers -------------------------------------------------------------------------------------------------
+
+    def index_of(self, symbol: str) -> int | None:
+        """Return the row of a symbol, None when it is not in the universe."""
+        return self._row_of.get(symbol)
+
+    def watch(self, index: int) -> None:
+        """Sample this row at every grid point (counted)."""
+        self._watched[index] = self._watched.get(index, 0) + 1
+        if self.rows[index].sync.wants_snapshot and self.rows[index].streaming:
+            self.outputs.ask_snapshot(self.symbols[index], Urgency.VISIBLE)
+
+    def unwatch(self, index: int) -> None:
+        """Undo one `watch`."""
+        count = self._watched.get(index, 0) - 1
+        if count > 0:
+            self._watched[index] = count
+        else:
+            self._watched.pop(index, None)
