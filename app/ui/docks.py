@@ -7,58 +7,25 @@ after every restore each panel is looked for, and one that the blob does not nam
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
 import PySide6QtAds as QtAds
 from PySide6.QtCore import QByteArray, QObject, QRect, Signal
-from PySide6.QtGui import QGuiApplication, QIcon
-from PySide6.QtWidgets import QMainWindow, QWidget
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
 
 from app.ui import icons, theme
 from app.ui.frameclock import FrameClock
 from app.ui.panels.base import Panel
+from app.ui.registry import PanelKind, PanelRegistry
+from app.ui.screens import fit_to_screens
 from app.viewmodels.layouts import JsonObject, LayoutRecord, PanelRecord
 
 _log = logging.getLogger("fathom.ui.docks")
 
 BLOB_VERSION: Final = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PanelKind:
-    """Something that can be opened. factory builds a fresh panel with its view model inside."""
-
-    id: str
-    title: str
-    factory: Callable[[], Panel]
-    icon: str
-    multiple: bool = False
-
-
-class PanelRegistry:
-    """The kinds of panels this program has."""
-
-    def __init__(self, kinds: Sequence[PanelKind] = ()) -> None:
-        self._kinds: dict[str, PanelKind] = {}
-        for kind in kinds:
-            self.register(kind)
-
-    def register(self, kind: PanelKind) -> None:
-        """Add a kind; raise ValueError when its id is taken."""
-        if kind.id in self._kinds:
-            raise ValueError(f"expected a new panel kind, was {kind.id!r} again")
-        self._kinds[kind.id] = kind
-
-    def get(self, kind_id: str) -> PanelKind | None:
-        """Return the kind of that id, None when there is none."""
-        return self._kinds.get(kind_id)
-
-    def kinds(self) -> tuple[PanelKind, ...]:
-        """Return all kinds in the order of registration."""
-        return tuple(self._kinds.values())
 
 
 class Side(Enum):
@@ -112,7 +79,7 @@ class DockHost(QObject):
     """Owns the docks of one main window."""
 
     changed = Signal()
-    focused = Signal(object)
+    typed = Signal(str)
 
     def __init__(self, window: QMainWindow, registry: PanelRegistry, clock: FrameClock) -> None:
         super().__init__(window)
@@ -143,6 +110,10 @@ class DockHost(QObject):
     def find(self, kind_id: str) -> tuple[OpenPanel, ...]:
         """Return the open panels of one kind."""
         return tuple(entry for entry in self._open.values() if entry.kind.id == kind_id)
+
+    def set_floating_title(self, title: str) -> None:
+        """Name every floating window; it carries the mode, the panel's name is on its tab."""
+        self._manager.setFloatingContainersTitle(title)
 
     def restyle(self, look: theme.Theme) -> None:
         """Put on a theme."""
@@ -198,6 +169,7 @@ class DockHost(QObject):
         self._open[name] = entry
         dock.closeRequested.connect(self._on_close_requested)
         panel.title_changed.connect(self._on_title_changed)
+        panel.typed.connect(self.typed)
         panel.restore_state(dict(state))
         self._retitle(entry)
         return entry
@@ -213,6 +185,31 @@ class DockHost(QObject):
             self._manager.addDockWidget(_AREAS[side], entry.dock, area)
         else:
             self._manager.addDockWidget(_AREAS.get(side, QtAds.RightDockWidgetArea), entry.dock)
+
+    def active(self) -> OpenPanel | None:
+        """Return the panel that holds the keyboard, None when none does."""
+        focus = QApplication.focusWidget()
+        while focus is not None:
+            for entry in self._open.values():
+                if entry.panel is focus:
+                    return entry
+            focus = focus.parentWidget()
+        return None
+
+    def show_next(self, step: int = 1) -> None:
+        """Give the keyboard to the next panel."""
+        names = list(self._open)
+        if not names:
+            return
+        active = self.active()
+        index = (names.index(active.name) + step) % len(names) if active is not None else 0
+        self.show(names[index])
+
+    def set_columns(self, shares: tuple[int, ...]) -> None:
+        """Share the width of the outermost columns, when there are that many."""
+        splitter = self._manager.rootSplitter()
+        if splitter is not None and splitter.count() == len(shares):
+            splitter.setSizes([share * 10 for share in shares])
 
     def show(self, name: str) -> None:
         """Bring a panel to the front and give it the keyboard."""
@@ -369,24 +366,7 @@ def _configure_manager() -> None:
         (flags.DockAreaHasTabsMenuButton, True),
         (flags.DockAreaDynamicTabsMenuButtonVisibility, True),
         (flags.MiddleMouseButtonClosesTab, True),
-        (flags.FloatingContainerHasWidgetTitle, True),
+        (flags.FloatingContainerHasWidgetTitle, False),
         (flags.XmlCompressionEnabled, False),
     ):
         QtAds.CDockManager.setConfigFlag(flag, on)
-
-
-def fit_to_screens(geometry: QRect) -> QRect:
-    """Return a window's rectangle, moved and shrunk so that its title bar and most of it are on a screen."""
-    screens = [screen.availableGeometry() for screen in QGuiApplication.screens()]
-    if not screens:
-        return geometry
-    for screen in screens:
-        shared = screen.intersected(geometry)
-        if shared.width() >= min(120, geometry.width()) and screen.top() <= geometry.top() < screen.bottom():
-            return geometry
-    centre = geometry.center()
-    best = min(screens, key=lambda screen: (screen.center() - centre).manhattanLength())
-    width, height = min(geometry.width(), best.width()), min(geometry.height(), best.height())
-    left = min(max(geometry.left(), best.left()), best.right() - width + 1)
-    top = min(max(geometry.top(), best.top()), best.bottom() - height + 1)
-    return QRect(left, top, width, height)

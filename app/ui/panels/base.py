@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QWidget
+
+_MODIFIERS = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.MetaModifier
+
+
+def typed_text(event: QKeyEvent) -> str:
+    """Return the letter or digit that was typed without a modifier, "" for every other key."""
+    text = event.text()
+    return text if len(text) == 1 and text.isalnum() and not event.modifiers() & _MODIFIERS else ""
 
 
 class Panel(QWidget):
     """A screen in a dock: pulls from its view model when the frame clock says so.
 
-    `title_changed` carries the words after the kind's name in the dock title ("BTCUSDT SPOT").
+    `title_changed` carries the words after the kind's name in the dock title ("BTCUSDT SPOT"). `typed` carries a
+    letter that no child wanted: it opens the symbol search.
     """
 
     title_changed = Signal(str)
+    typed = Signal(str)
 
     def revision(self) -> Hashable:
         """Return a value that differs from the last one when there is something new to paint."""
@@ -40,3 +51,12 @@ class Panel(QWidget):
     def focus_target(self) -> QWidget:
         """Return the widget that takes the keyboard when the panel is chosen."""
         return self
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Pass an unclaimed letter on to the symbol search."""
+        text = typed_text(event)
+        if text:
+            self.typed.emit(text)
+            event.accept()
+        else:
+            super().keyPressEvent(event)
