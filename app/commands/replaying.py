@@ -18,7 +18,7 @@ from app.domain.coverage import Coverage, Known
 from app.domain.errors import FathomError
 from app.domain.health import FeedHealth
 from app.domain.ids import FeedId, Market, Venue
-from app.domain.units import ASK, BID, DEPTHS_PCT
+from app.domain.units import ASK, BID, DEPTHS_PCT, NS_PER_MS
 from app.indicators.formulas import Indicator, evaluate, lines_of
 from app.indicators.groups import GROUPS
 from app.indicators.window import DepthWindow
@@ -266,7 +266,7 @@ def group_window(engine: MarketEngine, k: int) -> DepthWindow:
         return DepthWindow.empty(0)
     one = slice(k, k + 1)
     return DepthWindow(
-        ts_ms=np.array([engine.groups_ns // 1_000_000]),
+        ts_ms=np.array([engine.groups_ns // NS_PER_MS]),
         usd=depth.usd[one],
         coverage=depth.coverage[one],
         unconfirmed=depth.unconfirmed[one],

@@ -2,7 +2,8 @@
 
 hftbacktest lines: `<receive time> <json>`, 19 digits ns or 16 digits us; a REST depth answer stands in line where it
 arrived, without its symbol and with the limit 1000 those files were made with. cryptofeed lines: WebSocket
-`<seconds>: <json>`, REST `<url> -> <seconds>: <json>`, connect `<url> <-> <seconds>`, sent `<url> <- <seconds>: <json>`.
+`<seconds>: <json>`, REST `<url> -> <seconds>: <json>`, connect `<url> <-> <seconds>`, sent
+`<url> <- <seconds>: <json>`.
 """
 
 from __future__ import annotations

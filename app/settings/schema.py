@@ -1,0 +1,211 @@
+"""Every setting: key, type, default, unit, bounds and what it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from app.domain.errors import SettingsError
+
+Value = bool | int | float | str
+_TRUE: Final = frozenset(("true", "yes", "on", "1"))
+_FALSE: Final = frozenset(("false", "no", "off", "0"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One key. `kind` is the value's type; low and high are inclusive; choices limit a text."""
+
+    key: str
+    kind: type[bool] | type[int] | type[float] | type[str]
+    default: Value
+    help: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    secret: bool = False
+
+    def parse(self, text: str) -> Value:
+        """Return the value a text stands for; raise SettingsError when it is none or out of bounds."""
+        word = text.strip()
+        if self.kind is bool:
+            if word.lower() in _TRUE:
+                return True
+            if word.lower() in _FALSE:
+                return False
+            raise SettingsError(f"{self.key}: expected true or false, was {text!r}")
+        if self.kind is str:
+            return self.check(word)
+        try:
+            return self.check(int(word) if self.kind is int else float(word))
+        except ValueError:
+            article = "a whole number" if self.kind is int else "a number"
+            raise SettingsError(f"{self.key}: expected {article}, was {text!r}") from None
+
+    def check(self, value: object) -> Value:
+        """Return the value when it has the right type and lies inside the bounds; raise SettingsError otherwise."""
+        if self.kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not self.kind:
+            raise SettingsError(f"{self.key}: expected {self.kind.__name__}, was {value!r}")
+        assert isinstance(value, bool | int | float | str)
+        if self.choices and value not in self.choices:
+            raise SettingsError(f"{self.key}: expected one of {', '.join(self.choices)}, was {value!r}")
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            low = -float("inf") if self.low is None else self.low
+            high = float("inf") if self.high is None else self.high
+            if not low <= value <= high:
+                raise SettingsError(f"{self.key}: expected {low:g} to {high:g} {self.unit}".rstrip() + f", was {value}")
+        return value
+
+
+_ENDPOINT = "address of the venue; any other server that speaks its protocol can stand in"
+
+SETTINGS: Final[tuple[Setting, ...]] = (
+    Setting(key="binance.spot.enabled", kind=bool, default=True, help="keep the books of Binance spot"),
+    Setting(key="binance.usdm.enabled", kind=bool, default=True, help="keep the books of Binance USD-M futures"),
+    Setting(
+        key="binance.spot.ws_url",
+        kind=str,
+        default="wss://data-stream.binance.vision",
+        help=f"spot streams: {_ENDPOINT}",
+    ),
+    Setting(
+        key="binance.spot.rest_url",
+        kind=str,
+        default="https://data-api.binance.vision",
+        help=f"spot REST: {_ENDPOINT}",
+    ),
+    Setting(
+        key="binance.usdm.ws_url",
+        kind=str,
+        default="wss://fstream.binance.com",
+        help=f"USD-M streams, without /public: {_ENDPOINT}",
+    ),
+    Setting(key="binance.usdm.rest_url", kind=str, default="https://fapi.binance.com", help=f"USD-M REST: {_ENDPOINT}"),
+    Setting(
+        key="binance.symbols",
+        kind=int,
+        default=100,
+        unit="symbols",
+        low=10,
+        high=400,
+        help="how many pairs of the list are followed on each market, the most traded first",
+    ),
+    Setting(
+        key="binance.symbols_file",
+        kind=str,
+        default="",
+        help="text file with one spot pair a line, instead of the built-in list",
+    ),
+    Setting(
+        key="binance.refresh_symbols",
+        kind=bool,
+        default=False,
+        help="at start rank the USDT pairs by 24 h quote volume instead of taking the list as it is",
+    ),
+    Setting(
+        key="binance.streams_per_connection",
+        kind=int,
+        default=100,
+        unit="streams",
+        low=2,
+        high=1000,
+        help="streams on one WebSocket connection (the venue allows 1024)",
+    ),
+    Setting(
+        key="binance.stale_after",
+        kind=float,
+        default=3.0,
+        unit="s",
+        low=1.0,
+        high=60.0,
+        help="a connection without any frame for this long is taken as lost",
+    ),
+    Setting(
+        key="binance.weight_share",
+        kind=float,
+        default=0.6,
+        unit="of the minute's REST weight",
+        low=0.05,
+        high=0.95,
+        help="how much of the venue's REST allowance snapshots may use once all books are primed",
+    ),
+    Setting(
+        key="books.sample_ms",
+        kind=int,
+        default=200,
+        unit="ms",
+        low=100,
+        high=1000,
+        help="interval of depth ticks; symbols on screen are sampled every 50 ms besides (multiples of 50)",
+    ),
+    Setting(
+        key="books.unconfirmed_hours",
+        kind=float,
+        default=24.0,
+        unit="h",
+        low=0.1,
+        high=720.0,
+        help="levels not confirmed for this long are dropped",
+    ),
+    Setting(
+        key="books.remember",
+        kind=bool,
+        default=True,
+        help="save the books at exit and put them, unconfirmed, beneath the first snapshots at the next start",
+    ),
+    Setting(
+        key="redis.url",
+        kind=str,
+        default="",
+        secret=True,
+        help="also publish ticks to this Redis, e.g. redis://127.0.0.1:6379/0 (empty: memory only)",
+    ),
+    Setting(
+        key="database.url",
+        kind=str,
+        default="",
+        secret=True,
+        help="SQLAlchemy URL of the minute history, e.g. postgresql+psycopg://user:password@host/name "
+        "(empty: SQLite in the program's folder)",
+    ),
+    Setting(
+        key="database.spool_mb",
+        kind=int,
+        default=256,
+        unit="MB",
+        low=1,
+        high=4096,
+        help="how much is kept on disk while the database is away",
+    ),
+    Setting(
+        key="ui.theme", kind=str, default="dark", choices=("dark", "light"), help="colours of the window at first start"
+    ),
+    Setting(
+        key="ui.strict",
+        kind=bool,
+        default=False,
+        help="new charts blank values that are not exact instead of showing them as approximate",
+    ),
+    Setting(
+        key="log.level",
+        kind=str,
+        default="INFO",
+        choices=("DEBUG", "INFO", "WARNING", "ERROR"),
+        help="least severe line that goes to the log file",
+    ),
+)
+
+BY_KEY: Final[dict[str, Setting]] = {setting.key: setting for setting in SETTINGS}
+
+
+def setting(key: str) -> Setting:
+    """Return the setting of that key; raise SettingsError with the nearest keys when there is none."""
+    found = BY_KEY.get(key)
+    if found is None:
+        section = key.partition(".")[0]
+        near = [name for name in BY_KEY if name.startswith(section)] or list(BY_KEY)
+        raise SettingsError(f"unknown setting {key!r}; known are {', '.join(near)}")
+    return found
