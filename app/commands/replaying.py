@@ -18,11 +18,12 @@ from app.domain.coverage import Coverage, Known
 from app.domain.errors import FathomError
 from app.domain.health import FeedHealth
 from app.domain.ids import FeedId, Market, Venue
-from app.domain.units import ASK, BID, DEPTHS_PCT, NS_PER_MS
+from app.domain.units import ASK, BID, DEPTHS_PCT
 from app.indicators.formulas import Indicator, evaluate, lines_of
 from app.indicators.groups import GROUPS
 from app.indicators.window import DepthWindow
 from app.services.captures import read_captures
+from app.services.now import coin_now, group_now
 from app.services.pipeline import EngineOptions, EngineOutputs, MarketEngine
 from app.services.recording import Replayer, sample_ms_of, started_ns_of, universe_of
 from app.storage.recorder import Recorder, Recording
@@ -245,38 +246,10 @@ def indicator_rows(engine: MarketEngine) -> list[dict[str, Any]]:
     if groups is not None:
         for k, group in enumerate(GROUPS):
             if groups.total[k]:
-                rows += _line_rows(engine, group.value, group_window(engine, k), group=True)
+                rows += _line_rows(engine, group.value, group_now(engine, k), group=True)
     for index, symbol in enumerate(engine.symbols):
-        table = engine.table
-        one = slice(index, index + 1)
-        window = DepthWindow.of_coin(
-            np.array([table.sampled_ns[index] // 1_000_000]),
-            table.usd[one],
-            table.coverage[one],
-            table.unconfirmed(one),
-        )
-        rows += _line_rows(engine, symbol, window, group=False)
+        rows += _line_rows(engine, symbol, coin_now(engine, index), group=False)
     return rows
-
-
-def group_window(engine: MarketEngine, k: int) -> DepthWindow:
-    """Return one group's newest state as a window of one moment."""
-    depth = engine.groups
-    if depth is None:
-        return DepthWindow.empty(0)
-    one = slice(k, k + 1)
-    return DepthWindow(
-        ts_ms=np.array([engine.groups_ns // NS_PER_MS]),
-        usd=depth.usd[one],
-        coverage=depth.coverage[one],
-        unconfirmed=depth.unconfirmed[one],
-        ratio_mean=depth.ratio_mean[one],
-        included=depth.included[one],
-        ratio_count=depth.ratio_count[one],
-        ratio_exact=depth.ratio_exact[one],
-        exact=depth.exact[one],
-        total=int(depth.total[k]),
-    )
 
 
 def _line_rows(engine: MarketEngine, subject: str, window: DepthWindow, *, group: bool) -> list[dict[str, Any]]:

@@ -85,6 +85,8 @@ class _Row:
     quote_ask: float = float("nan")
     event_ns: int = 0
     """Event time of the first input since the last sample (0: none)."""
+    painted_event_ns: int | None = None
+    """The same for what the newest sample took in."""
     last_input_ns: int = 0
     asked_ns: int = 0
     exact_bands: list[int] = field(default_factory=lambda: [0, 0])
@@ -363,6 +365,7 @@ class MarketEngine:
                 self._on_crossed(index, ts_ns, regular=regular)
                 return False
         row.strikes = 0
+        row.painted_event_ns = row.event_ns or None
         row.event_ns = 0
         return True
 

@@ -44,6 +44,8 @@ class BookView:
     last_update_id: int
     sampled_ns: int
     age_ns: int | None
+    event_ns: int | None = None
+    """Venue time (UTC ns) of the first update that the newest sample takes in; None: it took in nothing new."""
     counters: dict[str, int] = field(default_factory=dict)
 
 
@@ -100,6 +102,10 @@ class SeriesSource(Protocol):
 
     def live(self, key: SubjectMarket) -> DepthWindow:
         """Return the last two minutes of ticks."""
+        ...
+
+    def event_ns(self, key: SubjectMarket) -> int | None:
+        """Return the venue's time (UTC ns) of what the newest sample newly contains, None when nothing is new."""
         ...
 
     async def minutes(self, key: SubjectMarket, start_ms: int, end_ms: int) -> DepthWindow:
