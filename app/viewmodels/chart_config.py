@@ -6,7 +6,7 @@ by its default.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -158,6 +158,50 @@ class ChartConfig:
                 hidden=_words(state.get("hidden")),
             )
         )
+
+
+def depths_offered(config: ChartConfig) -> tuple[float, ...]:
+    """Return the depths of the indicator's unmixed lines."""
+    lines = lines_of(config.indicator, group=config.subject.is_group)
+    return tuple(sorted({depth for line in lines if not line.mixed for depth in line.depths_pct}))
+
+
+def side_word(line: Line) -> str:
+    """Return "BID", "ASK" or "DIFF" for an unmixed volume line, "" for every other."""
+    return line.label.split()[0] if line.kind in (Kind.VOLUME, Kind.DIFF) and not line.mixed else ""
+
+
+def toggle_depth(config: ChartConfig, depth: float) -> ChartConfig:
+    """Return the chart with a depth added (for the sides it shows) or taken away; the last line stays."""
+    plain = [line for line in config.lines if not line.mixed]
+    if any(depth in line.depths_pct for line in plain):
+        gone = {line.key for line in plain if depth in line.depths_pct}
+        return _with_keys(config, [key for key in config.line_keys if key not in gone])
+    sides = {side_word(line) for line in plain} or {"BID", "ASK", ""}
+    return _add(config, lambda line: depth in line.depths_pct and side_word(line) in sides)
+
+
+def toggle_side(config: ChartConfig, word: str) -> ChartConfig:
+    """Return the chart with BID, ASK or DIFF added at its depths or taken away; the last line stays."""
+    if any(side_word(line) == word for line in config.lines):
+        return _with_keys(config, [line.key for line in config.lines if side_word(line) != word])
+    depths = {depth for line in config.lines if not line.mixed for depth in line.depths_pct} or {USUAL_DEPTH_PCT}
+    return _add(config, lambda line: side_word(line) == word and line.depths_pct[0] in depths)
+
+
+def toggle_line(config: ChartConfig, key: str) -> ChartConfig:
+    """Return the chart with one line added or taken away; the last line stays."""
+    keys = [k for k in config.line_keys if k != key] if key in config.line_keys else [*config.line_keys, key]
+    return _with_keys(config, keys)
+
+
+def _add(config: ChartConfig, wanted: Callable[[Line], bool]) -> ChartConfig:
+    offered = lines_of(config.indicator, group=config.subject.is_group)
+    return _with_keys(config, [*config.line_keys, *(line.key for line in offered if not line.mixed and wanted(line))])
+
+
+def _with_keys(config: ChartConfig, keys: Sequence[str]) -> ChartConfig:
+    return tidy(replace(config, line_keys=tuple(keys))) if keys else config
 
 
 def curve_key(market: Market, line: Line) -> str:

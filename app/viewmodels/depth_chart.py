@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -181,7 +181,7 @@ class DepthChartModel:
     def _on_pair_picked(self, pair: str) -> None:
         self.configure(self._config.with_subject(Subject(pair=pair)))
 
-    def keys(self) -> tuple[SubjectMarket, ...]:
+    def series(self) -> tuple[SubjectMarket, ...]:
         """Return the series the chart rests on."""
         return tuple(SubjectMarket(self._config.subject, market) for market in self._config.markets)
 
@@ -200,8 +200,6 @@ class DepthChartModel:
         self._view = view
         if self._config.time_group:
             self.links.set_view(self._config.time_group, view)
-        if view.span_s != self._config.span_s and view.follows:
-            self._config = replace(self._config, span_s=view.span_s)
         self.revision += 1
 
     @property
@@ -373,7 +371,7 @@ class DepthChartModel:
         """Return the sentence for the middle of an empty chart, "" when there is something to see."""
         if any(len(trace.rows) and np.isfinite(trace.rows.y).any() for trace in self._traces.values()):
             return ""
-        caches = [self._cache(key) for key in self.keys()]
+        caches = [self._cache(key) for key in self.series()]
         return empty_words(
             self._config,
             loading=any(cache.loading or not cache.asked for cache in caches),
@@ -383,7 +381,7 @@ class DepthChartModel:
 
     def note(self) -> str:
         """Return a sentence to keep beside the curves while the stored minutes cannot be read, else ""."""
-        error = next((cache.error for key in self.keys() if (cache := self._cache(key)).error), "")
+        error = next((cache.error for key in self.series() if (cache := self._cache(key)).error), "")
         return f"Stored minutes cannot be read ({error}); live values go on, trying again." if error else ""
 
     def explain(self, market: Market, line: Line, stamp_ms: int | None) -> Explanation:
@@ -408,7 +406,7 @@ class DepthChartModel:
         self._handles.clear()
 
     def _watch(self) -> None:
-        wanted = list(self.keys()) if self._visible else []
+        wanted = list(self.series()) if self._visible else []
         for key in wanted:
             if key not in self._watched:
                 self.source.watch_series(key)
