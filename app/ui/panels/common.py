@@ -1,0 +1,118 @@
+"""Small widgets that several panels share: link-group button, market switch, tables that let letters through."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QAction, QKeyEvent
+from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QMenu, QTableView, QToolButton, QWidget
+
+from app.domain.ids import Market
+from app.ui import icons, theme
+from app.ui.panels.base import typed_text
+from app.viewmodels.linking import LINK_GROUPS
+
+GROUP_COLOURS: Final[dict[str, str]] = {
+    "A": "#4c9be8",
+    "B": "#e0a030",
+    "C": "#a06ee8",
+    "D": "#35b4a0",
+    "E": "#e0609a",
+}
+
+
+def plain_label(parent: QWidget, role: str = "") -> QLabel:
+    """Return a label that shows outside text as it is, never as markup."""
+    label = QLabel(parent)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    if role:
+        label.setProperty("role", role)
+    return label
+
+
+class LinkButton(QToolButton):
+    """Shows and chooses the colour link group of a panel."""
+
+    group_chosen = Signal(object)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setProperty("flat", True)
+        self._group: str | None = None
+        self.setAutoRaise(True)
+        self.clicked.connect(self._open)
+        self.show_group(None)
+
+    def show_group(self, group: str | None) -> None:
+        """Show a group without announcing it."""
+        self._group = group
+        colour = GROUP_COLOURS.get(group or "", theme.current().muted)
+        self.setIcon(icons.icon("link", colour))
+        self.setText(group or "")
+        self.setToolButtonStyle(
+            Qt.ToolButtonStyle.ToolButtonTextBesideIcon if group else Qt.ToolButtonStyle.ToolButtonIconOnly
+        )
+        words = f"Follows link group {group}" if group else "Not linked to other panels"
+        self.setToolTip(f"{words}; click to change")
+        self.setAccessibleName(words)
+
+    def _open(self) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for group in (None, *LINK_GROUPS):
+            action = QAction(f"Group {group}" if group else "Not linked", menu)
+            action.setIcon(icons.icon("link", GROUP_COLOURS.get(group or "", theme.current().muted)))
+            action.setData(group)
+            action.setCheckable(True)
+            action.setChecked(group == self._group)
+            menu.addAction(action)
+        menu.triggered.connect(self._on_chosen)
+        menu.popup(self.mapToGlobal(QPoint(0, self.height())))
+
+    def _on_chosen(self, action: QAction) -> None:
+        group = action.data()
+        self.show_group(group)
+        self.group_chosen.emit(group)
+
+
+class MarketSwitch(QWidget):
+    """Two buttons, SPOT and FUTURES, of which one is down."""
+
+    market_chosen = Signal(object)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        self._group = QButtonGroup(self)
+        self._group.setExclusive(True)
+        self._buttons: dict[Market, QToolButton] = {}
+        for index, market in enumerate(Market):
+            button = QToolButton(self)
+            button.setText(market.label)
+            button.setCheckable(True)
+            button.setAccessibleName(f"Market {market.label}")
+            self._group.addButton(button, index)
+            self._buttons[market] = button
+            row.addWidget(button)
+        self._group.idClicked.connect(self._on_clicked)
+
+    def show_market(self, market: Market) -> None:
+        """Press a button without announcing it."""
+        self._buttons[market].setChecked(True)
+
+    def _on_clicked(self, index: int) -> None:
+        self.market_chosen.emit(tuple(Market)[index])
+
+
+class QuietTable(QTableView):
+    """A table that leaves typed letters to the symbol search instead of jumping through its rows."""
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Ignore letters and digits."""
+        if typed_text(event):
+            event.ignore()
+        else:
+            super().keyPressEvent(event)

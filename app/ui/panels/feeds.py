@@ -1,0 +1,212 @@
+"""The Feeds panel: a card per feed, a table of connections, the event log."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Final
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QScrollArea,
+    QSplitter,
+    QTableView,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.domain.health import FeedEventKind
+from app.ui import icons, theme
+from app.ui.models.event_log import EventLog
+from app.ui.models.link_table import LinkTable
+from app.ui.panels.base import Panel
+from app.ui.panels.common import QuietTable
+from app.ui.panels.feed_card import FeedCard
+from app.viewmodels.feeds import FeedsModel
+
+LINK_WIDTHS: Final = (104, 72, 52, 48, 58, 54, 40, 58)
+EVENT_WIDTHS: Final = (62, 88, 108, 96)
+
+
+class FeedsPanel(Panel):
+    """Shows how the data comes in."""
+
+    def __init__(self, model: FeedsModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._model = model
+        self._shown_events = -1
+        self._cards: dict[str, FeedCard] = {}
+        holder = QWidget(self)
+        self._card_column = QVBoxLayout(holder)
+        self._card_column.setContentsMargins(0, 0, 0, 0)
+        self._card_column.setSpacing(0)
+        self._card_column.addStretch(1)
+        self._scroll = QScrollArea(self)
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._scroll.setWidget(holder)
+        self._links = LinkTable()
+        self._links.setParent(self)
+        self._link_view = self._table(self._links, LINK_WIDTHS, "Connections")
+        self._log = EventLog()
+        self._log.setParent(self)
+        self._log_view: QTableView = self._table(self._log, EVENT_WIDTHS, "Event log")
+        self._log_view.horizontalHeader().setStretchLastSection(True)
+        self._log_view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self._source = QComboBox(self)
+        self._source.setAccessibleName("Events of feed")
+        self._source.addItem("all feeds", None)
+        self._source.activated.connect(self._on_filter)
+        self._kind = QComboBox(self)
+        self._kind.setAccessibleName("Kind of events")
+        self._kind.addItem("all events", None)
+        for kind in FeedEventKind:
+            self._kind.addItem(kind.value, kind.value)
+        self._kind.activated.connect(self._on_filter)
+        self._copy = QToolButton(self)
+        self._copy.setProperty("flat", True)
+        self._copy.setToolTip("Copy the chosen events, or all, as text (Ctrl+C)")
+        self._copy.setAccessibleName("Copy events")
+        self._copy.clicked.connect(self.copy_events)
+        shortcut = QShortcut(QKeySequence.StandardKey.Copy, self._log_view)
+        shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
+        shortcut.activated.connect(self.copy_events)
+        self._splitter = QSplitter(Qt.Orientation.Vertical, self)
+        self._splitter.setChildrenCollapsible(False)
+        self._splitter.addWidget(self._scroll)
+        self._splitter.addWidget(self._link_view)
+        self._splitter.addWidget(self._log_part())
+        self._splitter.setStretchFactor(0, 0)
+        self._splitter.setStretchFactor(1, 0)
+        self._splitter.setStretchFactor(2, 1)
+        self._sized = False
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._splitter)
+        self._restyle(theme.current())
+        theme.notifier().changed.connect(self._restyle)
+
+    def _log_part(self) -> QWidget:
+        part = QWidget(self)
+        row = QHBoxLayout()
+        row.setContentsMargins(6, 4, 6, 4)
+        row.setSpacing(4)
+        row.addWidget(self._source, 1)
+        row.addWidget(self._kind, 1)
+        row.addWidget(self._copy)
+        column = QVBoxLayout(part)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addLayout(row)
+        column.addWidget(self._log_view, 1)
+        return part
+
+    def _table(self, model: LinkTable | EventLog, widths: tuple[int, ...], name: str) -> QTableView:
+        view = QuietTable(self)
+        view.setModel(model)
+        view.setAccessibleName(name)
+        view.verticalHeader().hide()
+        view.verticalHeader().setMinimumSectionSize(16)
+        view.verticalHeader().setDefaultSectionSize(theme.ROW_HEIGHT - 2)
+        view.setShowGrid(False)
+        view.setWordWrap(False)
+        view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        header = view.horizontalHeader()
+        header.setMinimumSectionSize(32)
+        header.setHighlightSections(False)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        for index, width in enumerate(widths):
+            header.resizeSection(index, width)
+        return view
+
+    def focus_target(self) -> QWidget:
+        """Give the keyboard to the event log."""
+        return self._log_view
+
+    def shut(self) -> None:
+        """Let go of the theme."""
+        theme.notifier().changed.disconnect(self._restyle)
+
+    def revision(self) -> Hashable:
+        """Read the counters (at most twice a second) and tell whether anything has moved."""
+        self._model.poll()
+        return self._model.revision, self._model.events_revision
+
+    def refresh(self, now_ns: int) -> int | None:
+        """Show the counters and the new events."""
+        for row in self._model.rows:
+            card = self._cards.get(row.feed)
+            if card is None:
+                card = self._cards[row.feed] = FeedCard(row.feed, self)
+                card.toggle_priming.connect(self._model.toggle_priming)
+                self._card_column.insertWidget(self._card_column.count() - 1, card)
+            card.show_row(row)
+        self._links.show_feeds(self._model.rows)
+        if self._shown_events != self._model.events_revision:
+            self._shown_events = self._model.events_revision
+            self._fill_sources()
+            self._log.show_events(self._model.events())
+        else:
+            self._log.redraw()
+        if not self._sized and self._cards and self.height() > 200:
+            self._sized = True
+            self._share_height()
+        return None
+
+    def _share_height(self) -> None:
+        """Give cards and connections what they need, but leave two fifths to the event log."""
+        cards = sum(card.sizeHint().height() for card in self._cards.values()) + 2
+        links = self._link_view.horizontalHeader().height() + (self._links.rowCount() * (theme.ROW_HEIGHT - 2)) + 14
+        log = max(self.height() - cards - links, self.height() * 3 // 10)
+        self._splitter.setSizes([max(120, self.height() - log - links), links, log])
+
+    def _fill_sources(self) -> None:
+        for source in self._model.sources():
+            if self._source.findData(source) < 0:
+                self._source.addItem(source, source)
+
+    def _on_filter(self) -> None:
+        kind = self._kind.currentData()
+        self._model.set_filter(self._source.currentData(), FeedEventKind(kind) if kind is not None else None)
+        self._log.show_events(self._model.events())
+
+    def copy_events(self) -> None:
+        """Put the chosen events (all, when none is chosen) on the clipboard, one line each."""
+        chosen = sorted({index.row() for index in self._log_view.selectionModel().selectedRows()})
+        rows = chosen or range(self._log.rowCount())
+        QGuiApplication.clipboard().setText("\n".join("\t".join(self._log.cells(row)) for row in rows))
+
+    def _restyle(self, _look: theme.Theme) -> None:
+        self._links.restyle()
+        self._log.restyle()
+        self._copy.setIcon(icons.icon("copy"))
+        for card in self._cards.values():
+            card.restyle()
+
+    def save_state(self) -> dict[str, object]:
+        """Return the sizes of the parts and the filter."""
+        return {
+            "sizes": self._splitter.sizes() if self._sized else [],
+            "source": self._model.source_filter,
+            "kind": self._model.kind_filter.value if self._model.kind_filter is not None else None,
+        }
+
+    def restore_state(self, state: dict[str, object]) -> None:
+        """Take what fits of a stored state."""
+        sizes = state.get("sizes")
+        if isinstance(sizes, list) and len(sizes) == 3 and all(isinstance(size, int) and size > 0 for size in sizes):
+            self._splitter.setSizes(sizes)
+            self._sized = True
+        source, kind = state.get("source"), state.get("kind")
+        if isinstance(source, str) and source:
+            self._source.addItem(source, source)
+            self._source.setCurrentIndex(self._source.findData(source))
+        if kind in {member.value for member in FeedEventKind}:
+            self._kind.setCurrentIndex(self._kind.findData(kind))
+        self._on_filter()
