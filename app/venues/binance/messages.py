@@ -14,7 +14,10 @@ from msgspec import Meta, Struct
 Price = Annotated[float, Meta(gt=0.0, lt=1e15)]
 Quantity = Annotated[float, Meta(ge=0.0, lt=1e20)]
 Level = tuple[Price, Quantity]
-UpdateId = Annotated[int, Meta(ge=0)]
+QuotePrice = Annotated[float, Meta(ge=0.0, lt=1e15)]
+"""0 stands for a side without orders."""
+UpdateId = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Millis = Annotated[int, Meta(ge=0, lt=2**43)]
 
 NO_PREVIOUS = -1
 
@@ -27,8 +30,8 @@ class DepthData(Struct, gc=False):
     u: UpdateId
     b: list[Level]
     a: list[Level]
-    pu: int = NO_PREVIOUS
-    E: int = 0
+    pu: Annotated[int, Meta(ge=-1, le=2**63 - 1)] = NO_PREVIOUS
+    E: Millis = 0
     st: int = 1
 
 
@@ -44,11 +47,11 @@ class QuoteData(Struct, gc=False):
 
     s: str
     u: UpdateId
-    b: Price
+    b: QuotePrice
     B: Quantity
-    a: Price
+    a: QuotePrice
     A: Quantity
-    E: int = 0
+    E: Millis = 0
     st: int = 1
 
 
@@ -65,7 +68,7 @@ class DepthSnapshot(Struct, gc=False):
     lastUpdateId: UpdateId
     bids: list[Level]
     asks: list[Level]
-    E: int = 0
+    E: Millis = 0
 
 
 class Probe(Struct, gc=False):

@@ -37,6 +37,8 @@ _probe = msgspec.json.Decoder(Probe, strict=False)
 _snapshot = msgspec.json.Decoder(DepthSnapshot, strict=False)
 
 _HEAD: Final = 96
+_REFUSED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What the decoder raises on bad input; RecursionError on JSON that is nested too deeply."""
 
 
 def decode(raw: bytes) -> DepthData | QuoteData | ServerShutdown | None:
@@ -48,7 +50,7 @@ def decode(raw: bytes) -> DepthData | QuoteData | ServerShutdown | None:
         if b"@bookTicker" in head:
             return _ours(_quote.decode(raw).data)
         return _decode_other(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _REFUSED as error:
         raise BadFrameError(f"not a market data frame: {error}; it begins {_sample(raw)}") from None
 
 
@@ -92,14 +94,17 @@ class SnapshotRequest:
 
 
 def parse_depth_path(market: Market, path: str) -> SnapshotRequest:
-    """Read symbol and limit from a depth path such as `/api/v3/depth?symbol=BTCUSDT&limit=1000`."""
+    """Read symbol and limit from a depth path such as `/api/v3/depth?symbol=BTCUSDT&limit=1000`.
+
+    A limit above the venue's own is cut to it: an answer of that many levels is not a complete side.
+    """
     parts = urlsplit(path)
     query = parse_qs(parts.query)
     symbol = (query.get("symbol") or [""])[0].upper()
     text = (query.get("limit") or [str(DEFAULT_LIMIT[market])])[0]
     if not parts.path.endswith("/depth") or not symbol or not text.isdecimal():
         raise BadFrameError(f"expected a depth request with symbol and limit, was {path[:120]!r}")
-    return SnapshotRequest(symbol, int(text))
+    return SnapshotRequest(symbol, min(int(text), MAX_LIMIT[market]))
 
 
 def depth_path(market: Market, symbol: str, limit: int) -> str:
@@ -111,7 +116,7 @@ def decode_snapshot(raw: bytes) -> DepthSnapshot:
     """Decode a REST depth body. Raises BadFrameError."""
     try:
         return _snapshot.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _REFUSED as error:
         raise BadFrameError(f"not a depth snapshot: {error}; it begins {_sample(raw)}") from None
 
 
