@@ -69,8 +69,9 @@ class OrderBook:
         bid, ask = self.best()
         if not bid > ask:
             return False
-        self.ghosts += self.bids.drop_unconfirmed_better_than(ask)
-        self.ghosts += self.asks.drop_unconfirmed_better_than(self.bids.best())
+        proven_bid, proven_ask = self.bids.best_confirmed(), self.asks.best_confirmed()
+        self.ghosts += self.bids.drop_unconfirmed_better_than(proven_ask)
+        self.ghosts += self.asks.drop_unconfirmed_better_than(proven_bid)
         bid, ask = self.best()
         return bid > ask
 

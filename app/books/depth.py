@@ -23,7 +23,11 @@ _FRACTIONS = np.array(DEPTHS_PCT) / 100.0
 FACTORS = np.stack((1.0 - _FRACTIONS, 1.0 + _FRACTIONS))
 """Band edges relative to the best price, float64 [2, 7]: row BID, row ASK."""
 
-_EDGES = [[float(f) for f in FACTORS[side]] for side in (BID, ASK)]
+# 1 +- d and its product with a price are rounded. A level exactly on an edge belongs to the band and an edge exactly on
+# the furthest proven price is proven, so both are compared with a margin far above the rounding and far below a tick.
+_MARGIN = 1e-14
+_OUTER = np.stack((FACTORS[BID] * (1.0 - _MARGIN), FACTORS[ASK] * (1.0 + _MARGIN)))
+_INNER = [(FACTORS[BID] * (1.0 + _MARGIN)).tolist(), (FACTORS[ASK] * (1.0 - _MARGIN)).tolist()]
 
 
 class DepthTable:
@@ -63,7 +67,7 @@ class DepthTable:
         usd, coins, loose, coverage = self.usd[row], self.coins[row], self.loose[row], self.coverage[row]
         best, known_to = self.best[row], self.known_to_pct[row]
         for which, side in ((BID, book.bids), (ASK, book.asks)):
-            key = side.measure(FACTORS[which], usd[which], coins[which], loose[which])
+            key = side.measure(_OUTER[which], usd[which], coins[which], loose[which])
             if key != key:  # an empty side: known to be empty when complete, else nothing is known of it
                 best[which] = known_to[which] = math.nan
                 coverage[which] = Coverage.EXACT if side.complete else Coverage.PARTIAL
@@ -72,7 +76,7 @@ class DepthTable:
             reach = side.reach_key
             known_to[which] = known_to_pct(side, key)
             exact = 0
-            for edge in _EDGES[which]:
+            for edge in _INNER[which]:
                 if key * edge > reach:
                     break
                 exact += 1

@@ -117,7 +117,7 @@ class Side:
         so what was proven before stays proven.
         """
         self.merge()
-        order = sorted((self.sign * price, qty) for price, qty in levels if qty > 0.0)
+        order = sorted((self.sign * price, qty) for price, qty in dict(levels).items() if qty > 0.0)
         bound = math.inf if complete else (order[-1][0] if order else -math.inf)
         held = self._key[: self._size]
         start = int(held.searchsorted(bound, side="right"))
@@ -182,9 +182,9 @@ class Side:
         return count
 
     def drop_unconfirmed_better_than(self, price: float) -> int:
-        """Drop unconfirmed levels at or better than a price the other side has proven; return how many."""
+        """Drop unconfirmed levels at or better than a price the other side has proven (NaN: none); return how many."""
         self.merge()
-        if self._since is None:
+        if self._since is None or math.isnan(price):
             return 0
         stop = int(self._key[: self._size].searchsorted(self.sign * price, side="right"))
         ghosts = (self._since[:stop] > 0) & (self._qty[:stop] > 0.0)
@@ -206,6 +206,15 @@ class Side:
         self.merge()
         slot = self._first()
         return math.nan if slot < 0 else self.sign * float(self._key[slot])
+
+    def best_confirmed(self) -> float:
+        """Return the best price of a confirmed level, NaN when there is none."""
+        self.merge()
+        if self._since is None:
+            return self.best()
+        size = self._size
+        sure = np.flatnonzero((self._qty[:size] > 0.0) & (self._since[:size] == 0))
+        return self.sign * float(self._key[sure[0]]) if sure.size else math.nan
 
     def levels(self, count: int | None = None) -> tuple[FloatArray, FloatArray, IntArray]:
         """Return price, quantity and unconfirmed-since (UTC ns, 0: confirmed) of the best `count` levels, as copies."""

@@ -164,6 +164,7 @@ class BookSync:
     def _on_waiting_diff(
         self, first: int, last: int, previous: int, bids: Levels, asks: Levels, now_ns: int
     ) -> Outcome:
+        self._leave_polled(now_ns)
         tail = self._tail
         outcome = Outcome.KEPT
         if tail != NO_ID:
@@ -210,6 +211,7 @@ class BookSync:
                 self._ahead, self._keep = snapshot, True
                 return Outcome.AHEAD
             return self._merge(snapshot, now_ns)
+        self._leave_polled(now_ns)
         return self._load(snapshot, now_ns, unbroken=False)
 
     def on_polled(self, last: int, bids: Levels, asks: Levels, limit: int, now_ns: int) -> Outcome:
@@ -257,9 +259,7 @@ class BookSync:
         if newer:
             first = newer[0]
             return newer if (first.previous if self._futures else first.first - 1) <= last else None
-        if self.state is BookState.LIVE and last < self.last_id:
-            return None
-        return newer
+        return None if last < (self.last_id if self.state is BookState.LIVE else self._tail) else newer
 
     def _forget_kept(self) -> None:
         self._kept.clear()
@@ -273,10 +273,9 @@ class BookSync:
         if self.state is BookState.LIVE or self._tail != NO_ID:
             self._break(now_ns)
 
-    def on_up(self) -> None:
+    def on_up(self, now_ns: int) -> None:
         """The stream begins: keep diffs for the snapshot to come. A book that is live goes on."""
-        if self.state is BookState.POLLED:
-            self.state = BookState.WAITING
+        self._leave_polled(now_ns)
         if self.state is not BookState.LIVE:
             self._keep = True
 
@@ -285,6 +284,12 @@ class BookSync:
         tail = self._tail
         self._break(now_ns)
         self._tail = tail
+
+    def _leave_polled(self, now_ns: int) -> None:
+        """Distrust a polled book when a stream begins: nothing chains its levels to what comes now."""
+        if self.state is BookState.POLLED:
+            self.state = BookState.WAITING
+            self.book.distrust(now_ns)
 
     def _break(self, now_ns: int) -> None:
         self.book.distrust(now_ns)
