@@ -34,6 +34,7 @@ from app.venues.binance.messages import DepthData, QuoteData
 from app.venues.feed import Urgency
 
 GRID_NS: Final = 50 * NS_PER_MS
+_MAX_CATCH_UP_NS: Final = 5 * NS_PER_S
 _CROSSED_STRIKES: Final = 3
 _HOUSEKEEPING_NS: Final = NS_PER_S
 _REFRESH_PAUSE_NS: Final = 30 * NS_PER_S
@@ -143,15 +144,16 @@ class MarketEngine:
         self.grid_ns = now_ns - now_ns % GRID_NS + GRID_NS
 
     def advance(self, now_ns: int) -> None:
-        """Take every sample that is due at or before `now_ns`."""
+        """Take every sample that is due at or before `now_ns`; a hole of seconds was not observed and is left out."""
+        if now_ns - self.grid_ns > _MAX_CATCH_UP_NS:
+            self.skip(now_ns)
         while self.grid_ns <= now_ns:
             self._sample(self.grid_ns)
             self.grid_ns += GRID_NS
 
     def skip(self, now_ns: int) -> None:
-        """Leave out the grid until `now_ns`: the program slept, nothing was observed."""
-        if now_ns >= self.grid_ns:
-            self.grid_ns = now_ns - now_ns % GRID_NS + GRID_NS
+        """Leave out the grid until `now_ns`: the program slept."""
+        self.grid_ns = now_ns - now_ns % GRID_NS + GRID_NS
 
     def finish(self, now_ns: int) -> None:
         """Take what is due and hand over the running minute, marked partial."""
@@ -225,7 +227,7 @@ class MarketEngine:
             return
         sync.counters.checked += 1
         bid, ask = sync.best()
-        if bid == row.quote_bid and ask == row.quote_ask:
+        if _same(bid, row.quote_bid) and _same(ask, row.quote_ask):
             return
         sync.counters.contradicted += 1
         text = (
@@ -268,9 +270,10 @@ class MarketEngine:
             return
         sync = row.sync
         load = sync.on_polled if polled else sync.on_snapshot
-        resyncs = sync.counters.resyncs
+        resyncs, applied = sync.counters.resyncs, sync.counters.applied
         outcome = load(body.lastUpdateId, body.bids, body.asks, request.limit, recv_ns)
         self.health.resyncs += sync.counters.resyncs - resyncs
+        self.health.applied += sync.counters.applied - applied
         row.dirty = True
         row.strikes = 0
         if outcome is Outcome.TOO_OLD:
@@ -300,7 +303,7 @@ class MarketEngine:
             row.streaming = up
             row.dirty = True
             if up:
-                row.sync.on_up()
+                row.sync.on_up(recv_ns)
             else:
                 row.sync.on_down(recv_ns)
 
@@ -359,12 +362,14 @@ class MarketEngine:
         self.revisions[index] += 1
         bid, ask = table.best[index].tolist()
         if bid > ask:
-            if not sync.book.crossed():  # levels that proven prices refute are gone now
+            # Levels are dropped at regular samples only, so that a replay which nobody watches repeats the run.
+            if regular and not sync.book.crossed():  # levels that proven prices refute are gone now
                 table.measure(index, sync.book, sync.last_id, ts_ns)
             else:
                 self._on_crossed(index, ts_ns, regular=regular)
                 return False
-        row.strikes = 0
+        if regular:
+            row.strikes = 0
         row.painted_event_ns = row.event_ns or None
         row.event_ns = 0
         return True
@@ -478,3 +483,8 @@ class MarketEngine:
             self._watched[index] = count
         else:
             self._watched.pop(index, None)
+
+
+def _same(top: float, quoted: float) -> bool:
+    """Compare the top of a side (NaN: empty) with the venue's quote (0: empty)."""
+    return top == quoted or (top != top and quoted == 0.0)

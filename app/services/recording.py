@@ -93,7 +93,10 @@ def universe_of(recording: Recording) -> dict[Market, tuple[Instrument, ...]]:
     for entry in recording:
         if entry.kind == "rest" and "/depth" in entry.argument:
             market = feed_of(entry.feed).market
-            symbol = protocol.parse_depth_path(market, entry.argument).symbol
+            try:
+                symbol = protocol.parse_depth_path(market, entry.argument).symbol
+            except BadFrameError as error:
+                raise RecordingError(f"{recording.path}: {error}") from None
             found.setdefault(market, {}).setdefault(symbol, guess_instrument(market, symbol))
     return {market: tuple(rows.values()) for market, rows in found.items()}
 
@@ -175,24 +178,21 @@ class Replayer:
         self.last_ns = now
         if entry.feed == "fathom":
             for each in self.engines.values():
-                if entry.kind == "skip":
-                    each.skip(now)
-                else:
-                    each.advance(now)
+                each.advance(now)
             return
         engine = self.engines.get(feed_of(entry.feed).market)
         if engine is None:
             self.skipped += 1
             return
-        self._hand_over(engine, entry, now)
+        try:
+            self._hand_over(engine, entry, now)
+        except BadFrameError:
+            self.bad_frames += 1
 
     def _hand_over(self, engine: MarketEngine, entry: Entry, now: int) -> None:
         kind = entry.kind
         if kind == "ws":
-            try:
-                engine.on_frame(now, entry.raw.encode())
-            except BadFrameError:
-                self.bad_frames += 1
+            engine.on_frame(now, entry.raw.encode())
         elif kind in ("rest", "polled"):
             if "/depth" in entry.argument:
                 engine.on_rest(now, entry.argument, entry.raw.encode(), polled=kind == "polled")

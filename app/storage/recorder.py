@@ -5,7 +5,7 @@ The first line is a JSON header `{"format": "fathom-recording", "version": 1, ..
 `<venue>.<market>.rest <path with query>` for answers. Three more kinds make a replay repeat the run exactly:
 `<venue>.<market>.asked <path>` (a snapshot request leaves), `.failed <path>` (it got no answer), `.polled <path>` (the
 REST fallback's answer), `.streams up|down` (raw text: symbols, comma separated), `.saved <symbol>` (remembered levels
-put beneath a book at the start), and `fathom.skip` (the program slept until then) and `fathom.end`.
+put beneath a book at the start), and `fathom.tick` (time went on without input) and `fathom.end`.
 """
 
 from __future__ import annotations
@@ -126,9 +126,9 @@ class Recording:
                 file.readline()
                 for line in file:
                     number += 1
-                    stamp, tab, rest = line.rstrip("\n").partition("\t")
+                    stamp, _, rest = line.rstrip("\n").partition("\t")
                     source, second, raw = rest.partition("\t")
-                    if not tab or not second or not stamp.isdecimal():
+                    if not second or not stamp.isdecimal() or "." not in source.partition(" ")[0]:
                         if not line.endswith("\n"):
                             return
                         raise RecordingError(
