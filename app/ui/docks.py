@@ -209,7 +209,7 @@ class DockHost(QObject):
         """Share the width of the outermost columns, when there are that many."""
         splitter = self._manager.rootSplitter()
         if splitter is not None and splitter.count() == len(shares):
-            splitter.setSizes([share * 10 for share in shares])
+            splitter.setSizes([splitter.width() * share // sum(shares) for share in shares])
 
     def show(self, name: str) -> None:
         """Bring a panel to the front and give it the keyboard."""

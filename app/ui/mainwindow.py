@@ -369,7 +369,7 @@ class MainWindow(QMainWindow):
         arrangement = next((item for item in BUILT_IN if item.name == name), BUILT_IN[0])
         self._document.active = arrangement.name
         self.docks.arrange(arrangement)
-        self.docks.set_columns(COLUMN_SHARES.get(arrangement.name, ()))
+        QTimer.singleShot(0, self, partial(self.docks.set_columns, COLUMN_SHARES.get(arrangement.name, ())))
 
     def _float_active(self) -> None:
         active = self.docks.active()

@@ -35,7 +35,7 @@ DEPTH: Final = Arrangement(
         _chart("avg", _TOTAL, None, Side.BOTTOM, 1),
         _chart("bid-ask", "BTCUSDT", "A", Side.BOTTOM, 4),
     ),
-    shares=((0, (36, 64)), (1, (50, 50)), (4, (50, 50))),
+    shares=((0, (30, 70)), (1, (50, 50)), (4, (50, 50))),
 )
 
 SINGLE_COIN: Final = Arrangement(

@@ -19,8 +19,8 @@ from app.viewmodels.sources import BookSource, BookView
 
 MAX_LEVELS: Final = 5000
 FINE_LEVELS: Final = 200
-AUTO_SHARE: Final = 0.0025
-"""The automatic price step is about this share of the best price, so that about 20 rows reach the 5 % band."""
+AUTO_REACH: Final = 0.055
+"""The automatic price step lets the rows reach about this share of the best price: past the edge of the 5 % band."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +214,7 @@ class LadderModel:
         if book is None:
             return None
         self._tick = tick_of(book)
-        step = self._step if self._step is not None else auto_step(book)
+        step = self._step if self._step is not None else auto_step(book, rows)
         return LadderView(
             book=book,
             step=step,
@@ -250,14 +250,14 @@ def price_steps(book: BookView) -> tuple[float, ...]:
     return tuple(steps)
 
 
-def auto_step(book: BookView) -> float:
-    """Return the offered step nearest to `AUTO_SHARE` of the best price."""
+def auto_step(book: BookView, rows: int) -> float:
+    """Return the offered step with which `rows` rows reach about `AUTO_REACH` of the best price."""
     steps = price_steps(book)
     finite = book.best[np.isfinite(book.best)]
-    if not finite.size:
+    if not finite.size or rows <= 0:
         return steps[0]
-    wanted = float(finite[0]) * AUTO_SHARE
-    return min(steps, key=lambda step: abs(math.log(step / wanted)))
+    wanted = float(finite[0]) * AUTO_REACH / rows
+    return next((step for step in steps if step >= wanted), steps[-1])
 
 
 def group_side(book: BookView, side: int, step: float, rows: int) -> LadderSide:

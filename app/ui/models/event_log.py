@@ -15,7 +15,9 @@ _Index = QModelIndex | QPersistentModelIndex
 _DISPLAY: Final = int(Qt.ItemDataRole.DisplayRole)
 _FOREGROUND: Final = int(Qt.ItemDataRole.ForegroundRole)
 _TIP: Final = int(Qt.ItemDataRole.ToolTipRole)
-HEADER: Final = ("Time", "Feed", "What", "Symbol", "Text")
+_ALIGN: Final = int(Qt.ItemDataRole.TextAlignmentRole)
+_LEFT: Final = int((Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter).value)
+HEADER: Final = ("Time", "Feed", "Event")
 
 _BAD: Final = (
     FeedEventKind.DISCONNECTED,
@@ -68,11 +70,17 @@ class EventLog(QAbstractTableModel):
         """Return the event of a row."""
         return self._events[row]
 
-    def cells(self, row: int) -> tuple[str, ...]:
-        """Return the texts of a row."""
+    def fields(self, row: int) -> tuple[str, ...]:
+        """Return time, source, kind, symbol and text of a row, for copying."""
         event = self._events[row]
         time = formats.clock_text(event.ts_ns, zone.current())
         return time, event.source, event.kind.value, event.symbol or "", event.text
+
+    def cells(self, row: int) -> tuple[str, ...]:
+        """Return the texts of a row; symbol, kind and words make one sentence."""
+        time, source, kind, symbol, text = self.fields(row)
+        subject = f"{symbol} {kind}" if symbol else kind
+        return time, source, f"{subject}: {text}" if text else subject
 
     def rowCount(self, parent: _Index | None = None) -> int:
         """Return the number of events."""
@@ -84,26 +92,27 @@ class EventLog(QAbstractTableModel):
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = _DISPLAY) -> Any:
         """Return the words of the header."""
-        if orientation is Qt.Orientation.Horizontal and role == _DISPLAY:
-            return HEADER[section]
-        return None
+        if orientation is not Qt.Orientation.Horizontal:
+            return None
+        if role == _ALIGN:
+            return _LEFT
+        return HEADER[section] if role == _DISPLAY else None
 
     def data(self, index: _Index, role: int = _DISPLAY) -> Any:
         """Return what a cell shows."""
+        if role == _ALIGN:
+            return _LEFT
         if role == _DISPLAY:
             return self.cells(index.row())[index.column()]
         if role == _FOREGROUND:
             kind = self._events[index.row()].kind
-            if index.column() in (0, 1):
+            if index.column() < 2:
                 return self._brushes["muted"]
-            if index.column() == 2:
-                if kind in _BAD:
-                    return self._brushes["bad"]
-                if kind is FeedEventKind.CONNECTED:
-                    return self._brushes["good"]
-                if kind in (FeedEventKind.RECONNECTING, FeedEventKind.NOTICE):
-                    return self._brushes["amber"]
-                return self._brushes["muted"]
+            if kind in _BAD:
+                return self._brushes["bad"]
+            if kind in (FeedEventKind.RECONNECTING, FeedEventKind.NOTICE):
+                return self._brushes["amber"]
+            return self._brushes["good"] if kind is FeedEventKind.CONNECTED else None
         if role == _TIP:
-            return "\n".join(cell for cell in self.cells(index.row()) if cell)
+            return "\n".join(field for field in self.fields(index.row()) if field)
         return None

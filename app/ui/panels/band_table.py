@@ -14,7 +14,7 @@ from app.ui import formats, theme
 from app.viewmodels.sources import BookView
 
 ROW: Final = 18
-MIDDLE: Final = 46
+MIDDLE: Final = 62
 WIDE: Final = 470
 MEDIUM: Final = 290
 

@@ -50,9 +50,7 @@ class LinkButton(QToolButton):
         colour = GROUP_COLOURS.get(group or "", theme.current().muted)
         self.setIcon(icons.icon("link", colour))
         self.setText(group or "")
-        self.setToolButtonStyle(
-            Qt.ToolButtonStyle.ToolButtonTextBesideIcon if group else Qt.ToolButtonStyle.ToolButtonIconOnly
-        )
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
         words = f"Follows link group {group}" if group else "Not linked to other panels"
         self.setToolTip(f"{words}; click to change")
         self.setAccessibleName(words)
@@ -93,6 +91,7 @@ class MarketSwitch(QWidget):
             button = QToolButton(self)
             button.setText(market.label)
             button.setCheckable(True)
+            button.setStyleSheet("padding: 2px 4px;")
             button.setAccessibleName(f"Market {market.label}")
             self._group.addButton(button, index)
             self._buttons[market] = button

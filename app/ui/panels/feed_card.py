@@ -23,16 +23,16 @@ def facts_of(row: FeedRow) -> tuple[tuple[str, str, str], ...]:
     offset = formats.UNKNOWN if row.clock_offset_ms is None else f"{row.clock_offset_ms:+.0f} ms"
     return (
         ("Messages", rate, "Messages per second over all connections of this feed"),
-        ("Last message", formats.age(min(ages) if ages else None), "Time since the last message of any connection"),
+        ("Last msg", formats.age(min(ages) if ages else None), "Time since the last message of any connection"),
         ("Latency", formats.milliseconds(max(latencies) if latencies else None), "The slowest connection"),
-        ("Clock offset", offset, "The venue's clock minus ours"),
+        ("Clock", offset, "Clock offset: the venue's clock minus ours"),
         ("Reconnects", formats.count(row.reconnects), "Connections opened anew since the start"),
         ("Gaps", formats.count(row.gaps), "Missing updates found in the sequence of a book"),
         ("Resyncs", formats.count(row.resyncs), "Books brought back into step by a fresh snapshot"),
         ("Drops", formats.count(row.dropped), "Updates left out because they were old or double"),
         ("Crossed", formats.count(row.crossed), "Books whose best bid met the best ask; never shown"),
         ("Bad frames", formats.count(row.bad_frames), "Frames that were not understood and left out"),
-        ("REST weight", f"{row.rest_used:,} / {row.rest_limit:,}", "Weight used this minute, and the venue's limit"),
+        ("Weight", f"{row.rest_used:,}/{row.rest_limit:,}", "REST weight used this minute, and the venue's limit"),
         ("REST", row.rest_word, row.rest_reason or f"{row.rest_requests:,} requests, {row.rest_errors:,} errors"),
     )
 
@@ -44,6 +44,7 @@ class FeedCard(QFrame):
 
     def __init__(self, feed: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setProperty("role", "panel")
         self._feed = feed
         self._light = ""
         self._state = plain_label(self)
@@ -61,11 +62,11 @@ class FeedCard(QFrame):
         head.addStretch(1)
         head.addWidget(self._button)
         self._grid = QGridLayout()
-        self._grid.setHorizontalSpacing(8)
+        self._grid.setHorizontalSpacing(6)
         self._grid.setVerticalSpacing(1)
         self._grid.setColumnStretch(1, 1)
         self._grid.setColumnStretch(4, 1)
-        self._grid.setColumnMinimumWidth(2, 12)
+        self._grid.setColumnMinimumWidth(2, 4)
         self._values: list[QLabel] = []
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
@@ -78,7 +79,7 @@ class FeedCard(QFrame):
     def show_row(self, row: FeedRow) -> None:
         """Take the figures of the feed."""
         self._title.setText(row.title)
-        text = f"{MARKS[row.light]} {row.word}"
+        text = f"{MARKS[row.light]} {row.word}" + (f" · {row.progress_text()}" if row.primed else "")
         if self._state.text() != text or self._light != row.light:
             self._light = row.light
             self._state.setText(text)
@@ -86,6 +87,7 @@ class FeedCard(QFrame):
         self._reason.setText(row.reason)
         self._reason.setToolTip(row.reason)
         self._reason.setVisible(bool(row.reason))
+        self._progress.setVisible(not row.primed)
         self._progress.setMaximum(max(1, row.books_total))
         self._progress.setValue(row.books_primed)
         self._progress.setFormat(row.progress_text())

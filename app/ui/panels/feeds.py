@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from typing import Final
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
+from PySide6.QtGui import QGuiApplication, QPalette, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -29,8 +29,8 @@ from app.ui.panels.common import QuietTable
 from app.ui.panels.feed_card import FeedCard
 from app.viewmodels.feeds import FeedsModel
 
-LINK_WIDTHS: Final = (104, 72, 52, 48, 58, 54, 40, 58)
-EVENT_WIDTHS: Final = (62, 88, 108, 96)
+LINK_WIDTHS: Final = (108, 66, 54, 50, 62, 66, 44, 66)
+EVENT_WIDTHS: Final = (62, 86)
 
 
 class FeedsPanel(Panel):
@@ -48,7 +48,10 @@ class FeedsPanel(Panel):
         self._card_column.addStretch(1)
         self._scroll = QScrollArea(self)
         self._scroll.setWidgetResizable(True)
+        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
+        holder.setAutoFillBackground(True)
+        holder.setBackgroundRole(QPalette.ColorRole.Base)
         self._scroll.setWidget(holder)
         self._links = LinkTable()
         self._links.setParent(self)
@@ -120,7 +123,6 @@ class FeedsPanel(Panel):
         header = view.horizontalHeader()
         header.setMinimumSectionSize(32)
         header.setHighlightSections(False)
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         for index, width in enumerate(widths):
             header.resizeSection(index, width)
         return view
@@ -180,7 +182,7 @@ class FeedsPanel(Panel):
         """Put the chosen events (all, when none is chosen) on the clipboard, one line each."""
         chosen = sorted({index.row() for index in self._log_view.selectionModel().selectedRows()})
         rows = chosen or range(self._log.rowCount())
-        QGuiApplication.clipboard().setText("\n".join("\t".join(self._log.cells(row)) for row in rows))
+        QGuiApplication.clipboard().setText("\n".join("\t".join(self._log.fields(row)) for row in rows))
 
     def _restyle(self, _look: theme.Theme) -> None:
         self._links.restyle()

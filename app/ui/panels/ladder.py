@@ -38,7 +38,8 @@ class LadderPanel(Panel):
         self._step.setAccessibleName("Price step")
         self._step.setToolTip("Price step: levels are summed into steps of this size")
         self._step.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self._step.setMinimumContentsLength(6)
+        self._step.setMinimumContentsLength(4)
+        self._step.setFixedWidth(76)
         self._step.activated.connect(self._on_step)
         self._link = LinkButton(self)
         self._link.group_chosen.connect(self._on_group)
@@ -47,7 +48,7 @@ class LadderPanel(Panel):
         self._bands = BandTable(self)
         top = QHBoxLayout()
         top.setContentsMargins(6, 4, 6, 2)
-        top.setSpacing(4)
+        top.setSpacing(3)
         top.addWidget(self._symbol_button)
         top.addWidget(self._market)
         top.addStretch(1)
@@ -55,6 +56,7 @@ class LadderPanel(Panel):
         top.addWidget(self._link)
         facts = QHBoxLayout()
         facts.setContentsMargins(8, 0, 8, 2)
+        facts.setSpacing(8)
         facts.addWidget(self._state, 1)
         self._update_id = plain_label(self, "muted")
         facts.addWidget(self._update_id)
@@ -133,7 +135,9 @@ class LadderPanel(Panel):
             return
         book = view.book
         reach = [formats.known_to(("bid", "ask")[side], float(book.known_to_pct[side])) for side in (BID, ASK)]
-        self._state.setText(f"{'●' if not message else '○'} {book.state} · {reach[0]} · {reach[1]}")
+        short = [formats.known_to_short(float(book.known_to_pct[side])) for side in (BID, ASK)]
+        mark = "●" if not message else "○"
+        self._state.setText(f"{mark} {book.state} · known: bid {short[0]}, ask {short[1]}")
         colour = look.good if not message else look.warning
         if self._state.property("colour") != colour:
             self._state.setProperty("colour", colour)
@@ -141,6 +145,7 @@ class LadderPanel(Panel):
         counts = "   ".join(f"{name} {formats.count(value)}" for name, value in book.counters.items())
         self._state.setToolTip(f"{reach[0]}\n{reach[1]}\nlast data {formats.age(book.age_ns)} ago\n{counts}")
         self._update_id.setText(f"#{book.last_update_id}")
+        self._update_id.setVisible(self.width() >= 340)
         self._update_id.setToolTip(f"Last update id {book.last_update_id}")
 
     def _on_symbol(self) -> None:

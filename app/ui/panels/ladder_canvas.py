@@ -118,11 +118,11 @@ class LadderCanvas(QWidget):
         rows = view.sides[side]
         colour, ramp = QColor(look.up if side == BID else look.down), look.ramp(side)
         sum_bar, size_bar = QColor(colour), QColor(colour)
-        sum_bar.setAlphaF(0.10)
-        size_bar.setAlphaF(0.24)
+        sum_bar.setAlphaF(0.08)
+        size_bar.setAlphaF(0.20)
         text, muted = QColor(look.text), QColor(look.muted)
         faded = QColor(colour)
-        faded.setAlphaF(0.55)
+        faded.setAlphaF(0.72)
         left, room = TAG_WIDTH, self.width() - TAG_WIDTH
         count = min(len(rows), self.rows())
         for row in range(count):
@@ -171,6 +171,8 @@ class LadderCanvas(QWidget):
             pen.setStyle(Qt.PenStyle.DashLine)
             painter.setPen(pen)
             painter.drawLine(4, y, self.width(), y)
+            if rows.known_row + 1 not in taken:
+                painter.drawText(QRect(6, y - ROW if side == ASK else y + 1, TAG_WIDTH, ROW), _LEFT, "known")
 
     def _paint_middle(self, painter: QPainter, look: theme.Theme, view: LadderView, middle: int) -> None:
         rect = QRect(0, middle, self.width(), MID)
