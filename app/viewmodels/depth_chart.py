@@ -241,6 +241,8 @@ class DepthChartModel:
             self._stale, self._stale_second = stale, now_ms // 1000
             self.revision += 1
         self._trim(newest)
+        for key in self.series():
+            self._load(key, self._cache(key))
 
     def _advance_market(self, key: SubjectMarket, trace: MarketTrace) -> None:
         cache = self._cache(key)
@@ -257,7 +259,6 @@ class DepthChartModel:
         if trace.layout != layout:
             self.layout += 1
             self.revision += 1
-        self._load(key, cache)
 
     def _trim(self, newest_ms: int | None) -> None:
         step_ms = min(max(self.view.span_s * 1000 / 512, 1000), 30_000)

@@ -61,7 +61,8 @@ class MinuteCache:
             return (start, this_minute) if start < this_minute else (this_minute - MS_PER_MINUTE, this_minute)
         if start < self.low_ms:
             return start, self.low_ms
-        if self.high_ms < this_minute and now_ms >= this_minute + SETTLE_MS:
+        just_over = self.high_ms >= this_minute - MS_PER_MINUTE and now_ms < this_minute + SETTLE_MS
+        if self.high_ms < this_minute and not just_over:
             return max(self.low_ms, self.high_ms - MS_PER_MINUTE), this_minute
         return None
 

@@ -31,7 +31,7 @@ from app.viewmodels.linking import LINK_GROUPS
 HEIGHT = 26
 SIDES = ("BID", "ASK", "DIFF")
 _MARKET_WORDS = {Market.SPOT: "SPOT", Market.USDM: "FUT"}
-_CHIP_STYLE = "QToolButton { padding: 1px 5px; }"
+_CHIP_STYLE = "QToolButton { padding: 1px 3px; }"
 
 
 class SubjectBox(QComboBox):
@@ -47,7 +47,7 @@ class SubjectBox(QComboBox):
         self.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.setAccessibleName("Group or coin")
         self.setToolTip("Group or coin; type to search")
-        self.setFixedWidth(112)
+        self.setFixedWidth(98)
         completer = QCompleter(self)
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
@@ -126,7 +126,7 @@ class ControlRow(QWidget):
         self._row.setSpacing(3)
         self.indicator = QComboBox()
         self.indicator.setAccessibleName("Indicator")
-        self.indicator.setFixedWidth(112)
+        self.indicator.setFixedWidth(120)
         for indicator in Indicator:
             self.indicator.addItem(indicator.heading, indicator.value)
         self.indicator.activated.connect(self._on_indicator)
@@ -137,7 +137,7 @@ class ControlRow(QWidget):
             chip.clicked.connect(lambda _=False, m=market: self._toggle_market(m))
         self.range = QComboBox()
         self.range.setAccessibleName("Time range")
-        self.range.setFixedWidth(72)
+        self.range.setFixedWidth(68)
         for name, seconds in RANGES:
             self.range.addItem(name, seconds)
         self.range.activated.connect(self._on_range)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
@@ -9,6 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from app.ui.theme import Theme
 
 HEIGHT = 20
+_COUNT = re.compile(r"(\d+) of (\d+) books")
 
 
 class TitleLine(QWidget):
@@ -55,6 +58,8 @@ class TitleLine(QWidget):
             rect, Qt.AlignmentFlag.AlignVCenter, metrics.elidedText(bright, Qt.TextElideMode.ElideRight, room)
         )
         used = metrics.horizontalAdvance(bright + "  ")
+        if muted and metrics.horizontalAdvance(f"· {muted}") > room - used:
+            muted = _COUNT.sub(r"\1/\2", muted)
         if muted and room - used > 60:
             painter.setPen(QColor(self._look.muted))
             painter.drawText(
