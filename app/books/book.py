@@ -75,6 +75,11 @@ class OrderBook:
         bid, ask = self.best()
         return bid > ask
 
+    @property
+    def has_unconfirmed(self) -> bool:
+        """Whether some level may be unconfirmed."""
+        return self.bids.has_unconfirmed or self.asks.has_unconfirmed
+
     def __len__(self) -> int:
         return len(self.bids) + len(self.asks)
 

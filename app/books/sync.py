@@ -232,6 +232,8 @@ class BookSync:
             self._ahead = None
             self.counters.refused_snapshots += 1
             return Outcome.TOO_OLD
+        if not self.loaded_ns and not self.book.has_unconfirmed:
+            self.book.clear()  # nothing was remembered: as documented, diffs older than the first snapshot are dropped
         self.book.load(snapshot.bids, snapshot.asks, limit=snapshot.limit, unbroken=unbroken)
         for diff in newer:
             self.book.apply(diff.bids, diff.asks)
