@@ -1,0 +1,19 @@
+"""Where the captures are: real recorded market data that lies beside the repository."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def captures() -> Path:
+    """Return the folder of captures named by FATHOM_CAPTURES, else the one beside the repository."""
+    folder = Path(os.environ.get("FATHOM_CAPTURES") or ROOT.parent / "shared" / "captures")
+    if not (folder / "SOURCES.md").is_file():
+        pytest.skip(f"no captures in {folder}; FATHOM_CAPTURES can name their folder")
+    return folder
