@@ -60,10 +60,10 @@ class ChartBox(pg.ViewBox):  # type: ignore[misc]
             return
         ev.accept()
         inside = self.sceneBoundingRect().contains(ev.scenePos())
-        if ev.double():
-            self.axis_reset.emit(-1 if inside else int(ev.scenePos().x() > self.sceneBoundingRect().right()))
-        elif inside:
+        if inside and not ev.double():
             self.clicked.emit(self.mapFromScene(ev.scenePos()))
+        elif ev.double() and not inside:
+            self.axis_reset.emit(int(ev.scenePos().x() > self.sceneBoundingRect().right()))
 
 
 class CurveLayer(pg.GraphicsObject):  # type: ignore[misc]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from app.indicators.formulas import Kind, Line
 from app.ui import formats
 from app.viewmodels.chart_series import BREAK, TICK_GAP_MS, Rows
 from app.viewmodels.depth_chart import DepthChartModel, curve_key
+
+REACH_PX: Final = 14.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +80,13 @@ def readings(model: DepthChartModel, at_s: float | None, tolerance_s: float) -> 
 
 
 def nearest_curve(found: Sequence[Reading], y: float, row_of: Callable[[float], float]) -> Reading | None:
-    """Return the visible reading whose point is nearest to a pixel row, None when there is none."""
-    shown = [reading for reading in found if not reading.hidden]
-    with_value = [reading for reading in shown if math.isfinite(reading.value)]
-    if with_value:
-        return min(with_value, key=lambda reading: abs(row_of(reading.value) - y))
-    return shown[0] if shown else None
+    """Return the visible reading whose point is nearest to a pixel row, None when none is within reach."""
+    near = [
+        reading
+        for reading in found
+        if not reading.hidden and math.isfinite(reading.value) and abs(row_of(reading.value) - y) <= REACH_PX
+    ]
+    return min(near, key=lambda reading: abs(row_of(reading.value) - y), default=None)
 
 
 def _last(rows: Rows) -> int | None:

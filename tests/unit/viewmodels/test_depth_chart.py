@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import subprocess
 import sys
 from dataclasses import replace
@@ -80,7 +81,7 @@ def test_curves_break_exactly_at_missing_time(minutes: list[int], ticks: list[in
     rows = trace_of([START_MS + m * MS_PER_MINUTE for m in minutes], [START_MS + t for t in ticks]).rows
     is_tick = rows.stamp_ms == rows.at_ms
     real = np.flatnonzero(rows.stamp_ms != BREAK)
-    for a, b in zip(real[:-1], real[1:], strict=True):
+    for a, b in itertools.pairwise(real):
         distance = rows.at_ms[b] - rows.at_ms[a]
         if is_tick[a] and is_tick[b]:
             hole = distance > TICK_GAP_MS
