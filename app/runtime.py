@@ -289,6 +289,8 @@ def _hooks(on_crash: Callable[[str], None] | None) -> Iterator[None]:
             hook(info.exc_type, info.exc_value, info.exc_traceback)
 
     def on_qt_message(kind: QtMsgType, _context: QMessageLogContext, text: str) -> None:
+        if text.startswith("This plugin does not support"):
+            kind = QtMsgType.QtDebugMsg  # the offscreen platform says so for every window
         _QT_LOG.log(_QT_LEVELS.get(kind, logging.WARNING), "%s", text)
 
     sys.excepthook, threading.excepthook = hook, thread_hook

@@ -127,7 +127,8 @@ class DockHost(QObject):
             (QtAds.DockAreaUndockIcon, "float"),
             (QtAds.DockAreaMenuIcon, "tabs"),
         ):
-            provider.registerCustomIcon(role, icons.icon(name))
+            # the provider destroys the icon it is given, so it gets a copy of the shared one
+            provider.registerCustomIcon(role, QIcon(icons.icon(name)))
 
     def open(
         self,

@@ -173,18 +173,17 @@ class FrameClock(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """See a window's repaint begin; the event posted here is delivered after it is done."""
-        if event.type() == QEvent.Type.UpdateRequest and self._pending.get(id(watched)):
-            QCoreApplication.postEvent(self, _PaintedEvent(id(watched)), Qt.EventPriority.HighEventPriority.value)
+        if event.type() == QEvent.Type.UpdateRequest and (waiting := self._pending.pop(id(watched), None)):
+            QCoreApplication.postEvent(self, _PaintedEvent(waiting), Qt.EventPriority.HighEventPriority.value)
         return False
 
     def customEvent(self, event: QEvent) -> None:
         """Take the time of what has just been painted."""
         if not isinstance(event, _PaintedEvent):
             return
-        waiting = self._pending.pop(event.window_id, [])
         now_ns = self._wall_ns()
         stamp_ns = time.monotonic_ns()
-        for entry, event_ns in waiting:
+        for entry, event_ns in event.waiting:
             elapsed_ms = (now_ns - event_ns) / NS_PER_MS
             if elapsed_ms >= 0:
                 entry.samples.append((stamp_ns, elapsed_ms))
@@ -202,6 +201,6 @@ class FrameClock(QObject):
 
 
 class _PaintedEvent(QEvent):
-    def __init__(self, window_id: int) -> None:
+    def __init__(self, waiting: list[tuple[_Entry, int]]) -> None:
         super().__init__(_PAINTED)
-        self.window_id = window_id
+        self.waiting = waiting

@@ -122,7 +122,7 @@ _COLOUR_BLIND: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     ),
     "light": (
         ("#93bdfd", "#7aaffb", "#619ff9", "#4b90f7", "#3b82f6", "#2a66cf", "#1d4ba3"),
-        ("#f7c869", "#f6bb48", "#f5ad29", "#f59e0b", "#d98908", "#b46f05", "#8a5403"),
+        ("#f0b540", "#eaa526", "#e0950f", "#cf8608", "#b47206", "#945c04", "#714503"),
     ),
 }
 
