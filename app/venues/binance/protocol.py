@@ -37,13 +37,14 @@ _probe = msgspec.json.Decoder(Probe, strict=False)
 _snapshot = msgspec.json.Decoder(DepthSnapshot, strict=False)
 
 _HEAD: Final = 96
+_WRAPPED: Final = b'{"stream":"'
 _REFUSED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What the decoder raises on bad input; RecursionError on JSON that is nested too deeply."""
 
 
 def decode(raw: bytes) -> DepthData | QuoteData | ServerShutdown | None:
     """Decode one frame; None for frames that carry nothing for us. Raises BadFrameError."""
-    head = raw[:_HEAD]
+    head = raw[:_HEAD] if raw.startswith(_WRAPPED) else b""
     try:
         if b"@depth" in head:
             return _ours(_depth.decode(raw).data)
