@@ -180,8 +180,8 @@ def test_a_missing_row_is_a_gap_that_gates_the_book_until_the_next_snapshot(name
             for side, levels in (("b", body["bids"]), ("a", body["asks"])):
                 del levels[limit:]  # type: ignore[union-attr]
                 if len(levels) == limit:  # type: ignore[arg-type]
-                    prices = [p for p, _ in reversed(sorted(reference.sides[side].items()))]
-                    reference.bound[side] = prices[limit - 1] if side == "b" else sorted(prices)[limit - 1]
+                    prices = sorted(reference.sides[side], reverse=True)
+                    reference.bound[side] = prices[limit - 1] if side == "b" else prices[-limit]
             feed = f"binance.{engine.market.value}.rest {path}"
             replayer.feed(Entry(entry.recv_ns, feed, json.dumps(body)))
             assert sync.state is BookState.LIVE
