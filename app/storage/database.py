@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from app.domain.errors import StorageError
 from app.domain.health import FeedEvent
 from app.domain.ids import Market
 from app.indicators.groups import Group
+from app.indicators.window import BANDS
 from app.settings.files import set_aside
 from app.settings.store import mask_url
 from app.storage import schema
@@ -31,6 +33,7 @@ from app.storage.minute_rows import (
     GROUP_ROW_COLUMNS,
     SYMBOL_ROW_COLUMNS,
     Row,
+    exact_of_bits,
     group_tuples,
     merge_rows,
     symbol_tuples,
@@ -85,6 +88,16 @@ def classify(error: Exception, url: str) -> Problem:
 def sqlite_url(path: Path) -> str:
     """Return the URL of a SQLite file."""
     return f"sqlite:///{path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolSeries:
+    """Stored minutes of one symbol: minute_ms int64 [t]; usd, unconfirmed float64 [t, 2, 7]; exact bool [t, 2, 7]."""
+
+    minute_ms: npt.NDArray[np.int64]
+    usd: npt.NDArray[np.float64]
+    exact: npt.NDArray[np.bool_]
+    unconfirmed: npt.NDArray[np.float64]
 
 
 class Database:
@@ -235,10 +248,27 @@ class Database:
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    def read_symbol(self, market: Market, symbol: str, start_ms: int, end_ms: int) -> npt.NDArray[np.float64]:
-        """Return float64 [t, 2 + 42]: minute, samples, then usd, exact, unconfirmed as [2, 7] each."""
+    def read_symbol(self, market: Market, symbol: str, start_ms: int, end_ms: int) -> SymbolSeries:
+        """Return the minutes of one symbol with start_ms <= minute < end_ms."""
+        rows = self._symbol_numbers(("minute", "exact_bits", "loose"), ("usd",), market, symbol, start_ms, end_ms)
+        shape = (len(rows), 2, BANDS)
+        unconfirmed = np.zeros(shape)
+        if rows[:, 2].any():
+            loose = self._symbol_numbers(("minute",), ("unconfirmed",), market, symbol, start_ms, end_ms)
+            if len(loose) == len(rows):
+                unconfirmed = loose[:, 1:].reshape(shape)
+        return SymbolSeries(
+            minute_ms=rows[:, 0].astype(np.int64),
+            usd=rows[:, 3:].reshape(shape),
+            exact=exact_of_bits(rows[:, 1].astype(np.int64)),
+            unconfirmed=unconfirmed,
+        )
+
+    def _symbol_numbers(
+        self, scalars: tuple[str, ...], bands: tuple[str, ...], market: Market, symbol: str, start_ms: int, end_ms: int
+    ) -> npt.NDArray[np.float64]:
         table = schema.symbol_minutes
-        columns = ["minute", "samples", *schema.symbol_columns("usd", "exact", "unconfirmed")]
+        columns = [*scalars, *schema.symbol_columns(*bands)]
         statement = (
             select(*(table.c[name] for name in columns))
             .where(table.c.symbol == symbol, table.c.market == market.value)
@@ -265,7 +295,11 @@ class Database:
             cursor = connection.execute(statement).cursor
             assert cursor is not None
             rows = cursor.fetchall()  # the driver's own tuples: building row objects doubles the time
-        return np.array(rows, np.float64).reshape(-1, columns)
+        try:
+            flat = np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * columns)
+        except TypeError:  # some value is NULL: slower, and gives NaN for it
+            flat = np.array(rows, np.float64)
+        return flat.reshape(-1, columns)
 
 
 def _connect_args(url: str) -> dict[str, Any]:

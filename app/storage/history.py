@@ -278,12 +278,10 @@ class History:
     async def read_coin(self, market: Market, symbol: str, start_ms: int, end_ms: int) -> DepthWindow:
         """Return the minutes of one symbol with start_ms <= ts_ms < end_ms; raise StorageError when it is away."""
         rows = await self._read(lambda: self._database.read_symbol(market, symbol, start_ms, end_ms))
-        bands = rows[:, 2:].reshape(-1, 3, 2, BANDS)
-        usd, exact, unconfirmed = bands[:, 0], bands[:, 1], bands[:, 2]
-        coverage = np.full(usd.shape, Coverage.PARTIAL, np.uint8)
-        coverage[exact >= 1.0] = Coverage.EXACT
-        coverage[np.isnan(usd)] = Coverage.NONE
-        return DepthWindow.of_coin(rows[:, 0].astype(np.int64), usd, coverage, np.nan_to_num(unconfirmed))
+        coverage = np.full(rows.usd.shape, Coverage.PARTIAL, np.uint8)
+        coverage[rows.exact] = Coverage.EXACT
+        coverage[np.isnan(rows.usd)] = Coverage.NONE
+        return DepthWindow.of_coin(rows.minute_ms, rows.usd, coverage, np.nan_to_num(rows.unconfirmed))
 
     async def read_group(self, market: Market, group: Group, start_ms: int, end_ms: int, total: int) -> DepthWindow:
         """Return the minutes of one group of `total` symbols; raise StorageError when the database is away."""

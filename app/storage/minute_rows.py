@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from app.domain.errors import StorageError
 from app.domain.ids import Market
+from app.indicators.window import BANDS
 from app.storage import schema
 from app.storage.rows import GroupMinutes, MinuteBlock, SymbolMinutes
 
@@ -18,6 +19,14 @@ Row = dict[str, Any]
 
 SYMBOL_ROW_COLUMNS: Final = [column.name for column in schema.symbol_minutes.columns]
 GROUP_ROW_COLUMNS: Final = [column.name for column in schema.group_minutes.columns]
+
+_BITS: Final = 1 << np.arange(2 * BANDS)
+
+
+def exact_of_bits(bits: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return bool [t, 2, 7] of int64 [t] `exact_bits`."""
+    flags: npt.NDArray[np.bool_] = ((bits[:, None] & _BITS) != 0).reshape(-1, 2, BANDS)
+    return flags
 
 
 def _numbers(*parts: npt.NDArray[Any]) -> list[float | None]:
@@ -30,11 +39,12 @@ def symbol_tuples(block: SymbolMinutes, part: str) -> list[tuple[Any, ...]]:
     rows = []
     for k, symbol in enumerate(block.symbols):
         values = _numbers(
-            np.array((block.best_bid[k], block.best_ask[k], block.mid[k], block.spread[k])),
             *(getattr(block, name)[k] for name in schema.SYMBOL_BANDS),
+            np.array((block.best_bid[k], block.best_ask[k], block.mid[k], block.spread[k])),
         )
         head = (symbol, block.market.value, block.minute_ms, int(block.samples[k]), int(block.partial), part)
-        rows.append((*head, *values))
+        exact_bits = int((block.exact[k].reshape(-1) >= 1.0) @ _BITS)
+        rows.append((*head, exact_bits, int((block.unconfirmed[k] > 0).any()), *values))
     return rows
 
 
@@ -73,7 +83,11 @@ def merge_rows(held: Row, new: Row) -> Row | None:
         if name in ("symbol", "name", "market", "minute", "samples", "partial", "parts"):
             continue
         a, b = held[name], new[name]
-        if a is None or b is None:
+        if name == "exact_bits":
+            merged[name] = a & b
+        elif name == "loose":
+            merged[name] = a | b
+        elif a is None or b is None:
             merged[name] = b if a is None else a
         elif name.startswith(("included", "total", "ratio_count", "ratio_exact")) or (
             "name" in held and "_exact_" in name

@@ -2,7 +2,10 @@
 
 A minute of one symbol is one wide row: bands and sides are columns, because 24 h of a symbol are then 1,440 rows to
 read instead of 10,080. The views `depth_minutes` and `group_depth_minutes` show one row per depth for people and
-scripts. Times are UTC epoch ms. Thresholds are not stored: their mean is the mean best price times the band's factor.
+scripts. What charts read stands first in the row: reading a wide row costs by the columns it passes. `exact_bits` has
+bit side * 7 + band set where every sample of the minute was exact; `loose` is 1 where some volume was unconfirmed, and
+only then the shares are read. Times are UTC epoch ms. Thresholds are not stored: their mean is the mean best price
+times the band's factor.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ def _per_depth(name: str) -> list[str]:
     return [f"{name}_{depth_word(depth)}" for depth in DEPTHS_PCT]
 
 
-SYMBOL_BANDS: Final = ("usd", "coins", "exact", "unconfirmed")
+SYMBOL_BANDS: Final = ("usd", "unconfirmed", "exact", "coins")
 SYMBOL_SCALARS: Final = ("best_bid", "best_ask", "mid", "spread")
 SYMBOL_KEY: Final = ("symbol", "market", "minute")
 
@@ -45,8 +48,10 @@ symbol_minutes = Table(
     Column("samples", Integer, nullable=False),
     Column("partial", SmallInteger, nullable=False),
     Column("parts", String(400), nullable=False),
-    *(Column(name, Double) for name in SYMBOL_SCALARS),
+    Column("exact_bits", Integer, nullable=False),
+    Column("loose", SmallInteger, nullable=False),
     *(Column(column, Double) for name in SYMBOL_BANDS for column in _per_band(name)),
+    *(Column(name, Double) for name in SYMBOL_SCALARS),
     sqlite_with_rowid=False,
 )
 

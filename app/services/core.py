@@ -1,0 +1,236 @@
+"""The program without a window: feeds, engines, ticks, minutes, recording. A desktop, a replay or a collector runs it.
+
+Only one recovery path exists: a feed that starts and a feed that comes back do the same. One feed's end never ends
+another's; the history being away never stops a feed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from app import __version__
+from app.domain.clock import Clock
+from app.domain.errors import FathomError
+from app.domain.health import FeedEvent, FeedEventKind, FeedHealth
+from app.domain.ids import FeedId, Market, Venue
+from app.domain.instruments import Instrument
+from app.domain.units import NS_PER_S
+from app.paths import Paths
+from app.services import remembered
+from app.services.pipeline import GRID_NS, EngineOptions, EngineOutputs, MarketEngine
+from app.services.recording import RecordingSink, universe_to_json
+from app.services.supervisor import supervise
+from app.settings.store import Settings
+from app.storage.database import sqlite_url
+from app.storage.history import History
+from app.storage.recorder import Recorder
+from app.storage.ticks_memory import MemoryTickStore
+from app.storage.ticks_redis import RedisTickSink
+from app.venues.binance.session import BinanceSession
+from app.venues.feed import FeedSink, Urgency
+
+_log = logging.getLogger("fathom.core")
+
+_METRICS_EVERY_S: Final = 10.0
+_TICK_LINE_NS: Final = NS_PER_S
+
+SessionFactory = Callable[[FeedId, tuple[Instrument, ...], FeedSink, FeedHealth], BinanceSession]
+
+
+@dataclass(slots=True, kw_only=True)
+class CoreOutputs:
+    """Who is told: events, standing notes by topic (None takes one away), sentences said once, extra metrics."""
+
+    on_event: Callable[[FeedEvent], None] = lambda _event: None
+    on_note: Callable[[str, str | None], None] = lambda _topic, _text: None
+    on_notice: Callable[[str], None] = lambda _text: None
+    metrics: list[Callable[[], Mapping[str, float]]] = field(default_factory=list)
+
+
+class Core:
+    """Everything between the venues and the screens of one run."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        paths: Paths,
+        clock: Clock,
+        universe: Mapping[Market, tuple[Instrument, ...]],
+        outputs: CoreOutputs,
+        *,
+        record_to: Path | None = None,
+    ) -> None:
+        self._settings = settings
+        self._paths = paths
+        self._clock = clock
+        self._outputs = outputs
+        self._record_to = record_to
+        self._recorder: Recorder | None = None
+        sample_ms = settings.whole("books.sample_ms")
+        self.ticks = MemoryTickStore(
+            {market: tuple(i.symbol for i in listed) for market, listed in universe.items()}, interval_ms=sample_ms
+        )
+        url = settings.text("database.url") or sqlite_url(paths.database)
+        self.history = History(
+            url,
+            paths.spool,
+            clock,
+            spool_bytes=settings.whole("database.spool_mb") * 1024 * 1024,
+            on_note=lambda text: outputs.on_note("history", text),
+            on_notice=outputs.on_notice,
+        )
+        self.redis: RedisTickSink | None = None
+        sinks: list[MemoryTickStore | RedisTickSink] = [self.ticks]
+        if settings.text("redis.url"):
+            self.redis = RedisTickSink(settings.text("redis.url"), on_note=lambda text: outputs.on_note("redis", text))
+            sinks.append(self.redis)
+        self._universe = dict(universe)
+        self.feeds: list[FeedHealth] = []
+        self.engines: dict[Market, MarketEngine] = {}
+        self.sessions: dict[Market, BinanceSession] = {}
+        options = EngineOptions(sample_ms=sample_ms, unconfirmed_hours=settings.number("books.unconfirmed_hours"))
+        for market, instruments in universe.items():
+            feed = FeedId(Venue.BINANCE, market)
+            health = FeedHealth(feed=feed)
+            self.feeds.append(health)
+            self.engines[market] = MarketEngine(
+                feed,
+                instruments,
+                options,
+                EngineOutputs(
+                    ticks=tuple(sinks),
+                    on_minute=self.history.write_minute,
+                    on_event=self._on_event,
+                    ask_snapshot=lambda symbol, urgency, market=market: self._ask(market, symbol, urgency),
+                ),
+                health,
+            )
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    async def run(self, make_session: SessionFactory) -> None:
+        """Stream until cancelled, then wind down: minutes flushed, books remembered, recording closed."""
+        now_ns = self._clock.wall_ns()
+        await asyncio.to_thread(self._recall, now_ns)
+        for market, engine in self.engines.items():
+            engine.begin(now_ns)
+            self.sessions[market] = make_session(engine.feed, self._universe[market], self._sink(engine), engine.health)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.history.open(), name="history open")
+                group.create_task(self._sample(), name="sampler")
+                group.create_task(self._measure_itself(), name="metrics")
+                if self.redis is not None:
+                    group.create_task(self.redis.run(), name="redis")
+                for session in self.sessions.values():
+                    name = f"feed {session.health.feed}"
+                    work = supervise(name, session.run, on_report=self._on_report)
+                    group.create_task(work, name=name)
+        finally:
+            await self._wind_down()
+
+    async def _wind_down(self) -> None:
+        now_ns = self._clock.wall_ns()
+        for engine in self.engines.values():
+            engine.finish(now_ns)
+        if self._recorder is not None:
+            self._recorder.write(now_ns, "fathom.end", "")
+            await asyncio.to_thread(self._recorder.close)
+        with contextlib.suppress(Exception):
+            await self.history.close()
+        if self._settings.flag("books.remember"):
+            await asyncio.to_thread(self._remember, now_ns)
+
+    def _recall(self, now_ns: int) -> None:
+        if self._settings.flag("books.remember"):
+            age_ns = int(self._settings.number("books.unconfirmed_hours") * 3600 * NS_PER_S)
+            for note in remembered.recall(self.engines, self._paths.books, now_ns - age_ns):
+                self._outputs.on_notice(note)
+        if self._record_to is not None:
+            header = {
+                "app": __version__,
+                "started_ns": now_ns,
+                "sample_ms": self._settings.whole("books.sample_ms"),
+                "universe": universe_to_json(self._universe),
+            }
+            self._recorder = Recorder(self._record_to, header, self._outputs.on_notice)
+            remembered.record(self.engines, self._recorder, now_ns)
+
+    def _remember(self, now_ns: int) -> None:
+        for engine in self.engines.values():
+            try:
+                remembered.remember(engine, self._paths.books, now_ns)
+            except OSError as error:
+                _log.warning("the books of %s could not be saved: %s", engine.feed, error.strerror or error)
+
+    def _sink(self, engine: MarketEngine) -> FeedSink:
+        if self._recorder is None:
+            return engine
+        return RecordingSink(engine.feed, engine, self._recorder)
+
+    # -- tasks ---------------------------------------------------------------------------------------------------
+
+    async def _sample(self) -> None:
+        """Move the engines' time on when no input does."""
+        last_line_ns = 0
+        while True:
+            now_ns = self._clock.wall_ns()
+            await asyncio.sleep((GRID_NS - now_ns % GRID_NS) / NS_PER_S + 0.001)
+            now_ns = self._clock.wall_ns()
+            if self._recorder is not None and now_ns - last_line_ns >= _TICK_LINE_NS:
+                last_line_ns = now_ns
+                self._recorder.write(now_ns, "fathom.tick", "")
+            for engine in self.engines.values():
+                engine.advance(now_ns)
+
+    async def _measure_itself(self) -> None:
+        process = psutil.Process(os.getpid())
+        process.cpu_percent(None)
+        while True:
+            await asyncio.sleep(_METRICS_EVERY_S)
+            values = {
+                "rss_mib": process.memory_info().rss / 1048576,
+                "cpu_pct": process.cpu_percent(None),
+                "history_spooled": float(self.history.health.spooled),
+            }
+            for health in self.feeds:
+                values |= {
+                    f"{health.feed}.applied": float(health.applied),
+                    f"{health.feed}.gaps": float(health.gaps),
+                    f"{health.feed}.books_primed": float(health.books_primed),
+                    f"{health.feed}.rest_weight": float(health.rest_weight_used),
+                }
+            for source in self._outputs.metrics:
+                values |= source()
+            self.history.write_metrics(self._clock.wall_ns(), values)
+
+    # -- glue ----------------------------------------------------------------------------------------------------
+
+    def _ask(self, market: Market, symbol: str, urgency: Urgency) -> None:
+        session = self.sessions.get(market)
+        if session is not None:
+            session.request_snapshot(symbol, urgency)
+
+    def _on_event(self, event: FeedEvent) -> None:
+        self.history.write_event(event)
+        self._outputs.on_event(event)
+
+    def _on_report(self, source: str, sentence: str) -> None:
+        _log.warning("%s: %s", source, sentence)
+        self._on_event(
+            FeedEvent(ts_ns=self._clock.wall_ns(), source=source, kind=FeedEventKind.ERROR, symbol=None, text=sentence)
+        )
+
+
+def profile_error(error: OSError, paths: Paths) -> FathomError:
+    """Return the sentence for a profile folder that cannot be used."""
+    return FathomError(f"the folder {paths.base} cannot be used: {error.strerror or error}")
