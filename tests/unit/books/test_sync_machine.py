@@ -207,26 +207,33 @@ class BookMachine(RuleBasedStateMachine):
         assert self.sync.state is not BookState.POLLED
         self.peek()
 
-    @rule(limit=LIMITS, changes=CHANGES, lost=CHANGES, later=CHANGES)
-    def the_book_is_primed_while_an_event_is_lost(
-        self,
-        limit: int,
-        changes: list[tuple[int, int, int]],
-        lost: list[tuple[int, int, int]],
-        later: list[tuple[int, int, int]],
+    @rule(
+        limit=LIMITS,
+        events=st.lists(st.tuples(CHANGES, st.booleans()), min_size=2, max_size=5),
+        taken=st.integers(0, 4),
+        late=st.integers(0, 3),
+        anew=st.booleans(),
+    )
+    def a_snapshot_crosses_events_of_which_some_are_lost(
+        self, limit: int, events: list[tuple[list[tuple[int, int, int]], bool]], taken: int, late: int, anew: bool
     ) -> None:
-        self.the_stream_breaks(lost=True)
-        self.the_stream_begins()
-        self.trade(changes)
-        self.send()
-        self.everything_arrives()
-        self.trade(lost)
-        self.send()
-        self.wire.clear()
-        self.a_snapshot_comes_at_once(limit)
-        self.trade(later)
-        self.send()
-        self.everything_arrives()
+        if anew:
+            self.the_stream_breaks(lost=True)
+            self.the_stream_begins()
+        self.sync.on_snapshot_asked()
+        for n, (changes, lost) in enumerate(events):
+            if n == taken:
+                self.answers.append(self.venue.snapshot(limit))
+            if n == taken + late:
+                self.hand_over_snapshot(self.answers.pop())
+            self.trade(changes)
+            self.send()
+            if lost:
+                self.wire.clear()
+            else:
+                self.everything_arrives()
+        if taken < len(events) <= taken + late:
+            self.hand_over_snapshot(self.answers.pop())
 
     @rule()
     def the_book_is_contradicted(self) -> None:
