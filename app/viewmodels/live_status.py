@@ -21,6 +21,10 @@ class LiveStatus:
         self.controls: Mapping[str, tuple[Callable[[], None], Callable[[], None]]] = {}
         self.listeners: list[Callable[[FeedEvent], None]] = []
 
+    def set_feeds(self, feeds: Sequence[FeedHealth]) -> None:
+        """Name the feeds, once they exist."""
+        self._feeds = tuple(feeds)
+
     def add_event(self, event: FeedEvent) -> None:
         """Take a rare fact: into the log, and to whoever listens (the history)."""
         self._events.append(event)

@@ -1,0 +1,442 @@
+"""The composition root of the desktop: settings, paths, clock, feeds, stores, view models and window put together.
+
+The window is shown first; everything heavy is imported and built behind it. Modes differ only in what feeds the
+engines: the venues (live), simulators on loopback (demo), or a recording (replay).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from app import __version__, runtime
+from app.domain.clock import Clock, SystemClock
+from app.domain.errors import FathomError
+from app.launch import child_environment, command_line
+from app.paths import Paths
+from app.settings.store import Settings
+from app.ui.mainwindow import MainWindow, capture_screenshots
+from app.ui.registry import PanelKind, PanelRegistry
+from app.viewmodels.layouts import LayoutStore
+from app.viewmodels.linking import LinkBus
+from app.viewmodels.status import Mode, StatusModel
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QApplication
+
+    from app.services.core import Core
+    from app.services.playback import ReplayClock
+    from app.ui.panels.base import Panel
+    from app.viewmodels.depth_chart import DepthChartModel
+    from app.viewmodels.live_books import LiveBooks
+    from app.viewmodels.live_series import LiveSeries
+    from app.viewmodels.live_status import LiveStatus
+
+_log = logging.getLogger("fathom.compose")
+_HEAVY: Final = ("numpy", "msgspec", "sqlalchemy", "httpx", "websockets.asyncio.client", "redis.asyncio", "psutil")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesktopOptions:
+    """What the command line asked of the window."""
+
+    settings: Settings
+    paths: Paths
+    demo: bool = False
+    demo_options: tuple[str, ...] = ()
+    record: Path | None = None
+    replay: Path | None = None
+    speed: float | None = 1.0
+    screenshots: Path | None = None
+    after_s: float | None = None
+    quit_after: bool = False
+    measure: Path | None = None
+    argv: tuple[str, ...] = ("fathom",)
+    started: float = field(default_factory=time.perf_counter)
+
+
+@dataclass(slots=True)
+class Sources:
+    """What screens read, once it exists."""
+
+    books: LiveBooks
+    series: LiveSeries
+    status: LiveStatus
+
+
+def run_desktop(options: DesktopOptions) -> int:
+    """Open the workstation and return the exit code."""
+    application = runtime.make_application(options.argv)
+    stop = runtime.Exit()
+    desktop = Desktop(options, application, stop)
+    return runtime.run(desktop.main, app=application, stop=stop, on_crash=desktop.on_crash)
+
+
+class Desktop:
+    """One run of the window."""
+
+    def __init__(self, options: DesktopOptions, application: QApplication, stop: runtime.Exit) -> None:
+        self.options = options
+        self._application = application
+        self._stop = stop
+        self._links = LinkBus()
+        self._sources: Sources | None = None
+        self._time_links: Any = None
+        self.clock: Clock = SystemClock()
+        self.probe = runtime.LagProbe()
+        self.first_paint_s: float | None = None
+        self._window: MainWindow | None = None
+        self._notices: list[str] = list(options.settings.notes)
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    async def main(self) -> int:
+        """Show the window, build what it shows, run until asked to stop, and wind down."""
+        mode = Mode.REPLAY if self.options.replay else Mode.DEMO if self.options.demo else Mode.LIVE
+        if self.options.replay is not None:
+            self.clock = await self._replay_clock(self.options.replay)
+        status = StatusModel(self.clock, mode=mode, mode_detail=self._mode_detail())
+        status.measures = self._measures
+        self._window = window = MainWindow(
+            self._registry(),
+            status,
+            LayoutStore(self.options.paths.layouts),
+            links=self._links,
+            pairs=lambda: () if self._sources is None else self._sources.series.pairs(),
+            request_exit=lambda: self._stop.request("the window was closed"),
+            version=__version__,
+            about=(("Data folder", str(self.options.paths.base)),),
+        )
+        window.show()
+        await self._paint()
+        self.first_paint_s = time.perf_counter() - self.options.started
+        _log.info("first paint after %.0f ms", self.first_paint_s * 1000)
+        code = 0
+        try:
+            async with AsyncExitStack() as stack:
+                task = await self._assemble(stack, status)
+                window.populate()
+                for notice in self._notices:
+                    window.notice(notice, 30)
+                code = await self._until_stopped(task)
+                window.save_layout()
+        except FathomError as error:
+            _log.error("%s", error)
+            code = 2
+        finally:
+            await window.shut()
+            await self._paint()
+        return code
+
+    async def _paint(self) -> None:
+        self._application.processEvents()
+        await asyncio.sleep(0)
+
+    async def _until_stopped(self, core_task: asyncio.Task[None]) -> int:
+        stopped = asyncio.create_task(self._stop.wait(), name="stop")
+        helpers = [
+            stopped,
+            core_task,
+            asyncio.create_task(self.probe.run(), name="lag probe"),
+            asyncio.create_task(self._scripted(), name="scripted"),
+        ]
+        try:
+            while not stopped.done():
+                await asyncio.wait([stopped, core_task], return_when=asyncio.FIRST_COMPLETED)
+                if core_task.done() and not stopped.done():
+                    error = core_task.exception()
+                    if error is not None:
+                        _log.critical("the feeds ended by an error", exc_info=error)
+                        self._note(
+                            "core", f"The feeds ended by an error ({type(error).__name__}); details are in the log."
+                        )
+                    await stopped
+        finally:
+            for task in helpers:
+                task.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+        return 0
+
+    async def _scripted(self) -> None:
+        """Do what the command line asked: measure, take pictures after some seconds, perhaps stop."""
+        options = self.options
+        if options.after_s is None and options.screenshots is None and not options.quit_after:
+            return
+        await asyncio.sleep(options.after_s or 0.0)
+        assert self._window is not None
+        if options.measure is not None:
+            options.measure.write_text(json.dumps(self.measurements()))
+        if options.screenshots is not None:
+            options.screenshots.mkdir(parents=True, exist_ok=True)
+            for path in await capture_screenshots(self._window, options.screenshots):
+                _log.info("screenshot %s", path)
+        if options.quit_after:
+            self._stop.request("--quit")
+
+    def on_crash(self, sentence: str) -> None:
+        """Tell the user about an unexpected error."""
+        if self._window is not None:
+            self._window.notice(sentence, 60)
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    async def _assemble(self, stack: AsyncExitStack, status: StatusModel) -> asyncio.Task[None]:
+        """Build feeds, stores and sources; return the running task of the feeds."""
+        for name in _HEAVY:
+            await asyncio.to_thread(importlib.import_module, name)
+            await asyncio.sleep(0)
+        importlib.import_module("pyqtgraph")  # needs the thread of the window
+        await self._paint()
+        from app.viewmodels.live_status import LiveStatus
+        from app.viewmodels.time_link import TimeLinks
+
+        self._time_links = TimeLinks()
+        if self.options.replay is not None:
+            return await self._assemble_replay(stack, status)
+        from app.services.core import Core, CoreOutputs
+
+        settings, paths = self.options.settings, self.options.paths
+        if self.options.demo:
+            addresses = await stack.enter_async_context(demo_venue(self.options.demo_options))
+            settings.override_values(addresses)
+        from app.services.binance_feed import load_instruments, make_session
+
+        universe, notes = await load_instruments(settings, paths)
+        self._notices += notes
+        feeds: list[Any] = []
+        live_status = LiveStatus(feeds)
+        core = Core(
+            settings,
+            paths,
+            self.clock,
+            universe,
+            CoreOutputs(
+                on_event=live_status.add_event,
+                on_note=live_status.set_note,
+                on_notice=self._say,
+                metrics=[self._metrics],
+            ),
+            record_to=self.options.record,
+        )
+        live_status.set_feeds(core.feeds)
+        self._connect(core, live_status, status)
+        session_clock = self.clock
+        task = asyncio.create_task(
+            core.run(lambda *parts: make_session(settings, paths, session_clock, *parts)), name="core"
+        )
+        live_status.controls = {
+            str(engine.feed): (
+                lambda market=market: core.sessions[market].pause_snapshots(),
+                lambda market=market: core.sessions[market].resume_snapshots(),
+            )
+            for market, engine in core.engines.items()
+        }
+        return task
+
+    def _connect(self, core: Core, live_status: LiveStatus, status: StatusModel) -> None:
+        from app.viewmodels.live_books import LiveBooks
+        from app.viewmodels.live_series import LiveSeries
+
+        self._sources = Sources(
+            LiveBooks(core.engines, self.clock), LiveSeries(core.engines, core.ticks, core.history), live_status
+        )
+        status.attach(live_status)
+
+    async def _replay_clock(self, path: Path) -> ReplayClock:
+        from app.services.playback import ReplayClock
+        from app.services.recording import started_ns_of
+        from app.storage.recorder import Recording
+
+        def first_ns() -> int:
+            recording = Recording(path)
+            started = started_ns_of(recording)
+            return started if started is not None else next((entry.recv_ns for entry in recording), 0)
+
+        return ReplayClock(await asyncio.to_thread(first_ns))
+
+    async def _assemble_replay(self, stack: AsyncExitStack, status: StatusModel) -> asyncio.Task[None]:
+        from app.services.playback import play
+        from app.services.replay_core import ReplayCore
+        from app.storage.recorder import Recording
+        from app.viewmodels.live_books import LiveBooks
+        from app.viewmodels.live_series import LiveSeries
+        from app.viewmodels.live_status import LiveStatus
+
+        assert self.options.replay is not None
+        recording = Recording(self.options.replay)
+        live_status = LiveStatus([])
+        folder = Path(tempfile.mkdtemp(prefix="fathom-replay-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        core = await asyncio.to_thread(
+            ReplayCore, recording, folder, self.clock, live_status.add_event, self.options.settings
+        )
+        live_status.set_feeds(core.feeds)
+        await core.history.open()
+        stack.push_async_callback(core.history.close)
+        self._sources = Sources(
+            LiveBooks(core.engines, self.clock), LiveSeries(core.engines, core.ticks, core.history), live_status
+        )
+        status.attach(live_status)
+        clock: Any = self.clock
+        return asyncio.create_task(
+            play(
+                recording,
+                core.replayer,
+                clock,
+                self.options.speed,
+                lambda: live_status.set_note("replay", "The recording has ended; what is shown is its last state."),
+            ),
+            name="replay",
+        )
+
+    # -- panels --------------------------------------------------------------------------------------------------
+
+    def _registry(self) -> PanelRegistry:
+        return PanelRegistry(
+            (
+                PanelKind(id="symbols", title="Symbols", factory=self._symbols, icon="symbols"),
+                PanelKind(id="chart", title="Depth chart", factory=self._chart, icon="chart", multiple=True),
+                PanelKind(id="ladder", title="Order book", factory=self._ladder, icon="ladder", multiple=True),
+                PanelKind(id="feeds", title="Feeds", factory=self._feeds, icon="feeds"),
+            )
+        )
+
+    @property
+    def _ready(self) -> Sources:
+        if self._sources is None:
+            raise RuntimeError("expected the sources before a panel is opened")
+        return self._sources
+
+    def _symbols(self) -> Panel:
+        from app.ui.panels.symbols import SymbolsPanel
+        from app.viewmodels.symbols import SymbolsModel
+
+        return SymbolsPanel(SymbolsModel(self._ready.books, self._links))
+
+    def _ladder(self) -> Panel:
+        from app.ui.panels.ladder import LadderPanel
+        from app.viewmodels.ladder import LadderModel
+
+        return LadderPanel(LadderModel(self._ready.books, self._links))
+
+    def _feeds(self) -> Panel:
+        from app.ui.panels.feeds import FeedsPanel
+        from app.viewmodels.feeds import FeedsModel
+
+        return FeedsPanel(FeedsModel(self._ready.status, self.clock))
+
+    def _chart(self) -> Panel:
+        from app.ui.panels.depth_chart import DepthChartPanel
+        from app.viewmodels.depth_chart import DepthChartModel
+
+        model: DepthChartModel = DepthChartModel(self._ready.series, links=self._time_links, bus=self._links)
+        return DepthChartPanel(model)
+
+    # -- telling -------------------------------------------------------------------------------------------------
+
+    def _mode_detail(self) -> str:
+        options = self.options
+        if options.replay is not None:
+            speed = "max" if options.speed is None else f"{options.speed:g}×"
+            return f"{options.replay.name} {speed}"
+        return f"recording to {options.record.name}" if options.record is not None else ""
+
+    def _say(self, sentence: str) -> None:
+        _log.warning("%s", sentence)
+        if self._window is not None:
+            self._window.notice(sentence, 30)
+
+    def _note(self, topic: str, text: str | None) -> None:
+        if self._sources is not None:
+            self._sources.status.set_note(topic, text)
+
+    def _measures(self) -> tuple[tuple[str, str], ...]:
+        lag = self.probe.lag()
+        if lag.p50_ms is None or lag.p99_ms is None or lag.max_ms is None:
+            return ()
+        return (("Event loop late by (p50 / p99 / max)", f"{lag.p50_ms:.1f} / {lag.p99_ms:.1f} / {lag.max_ms:.0f} ms"),)
+
+    def _metrics(self) -> Mapping[str, float]:
+        lag = self.probe.lag()
+        return {"loop_lag_p99_ms": lag.p99_ms or 0.0, "loop_lag_max_ms": lag.max_ms or 0.0}
+
+    def measurements(self) -> dict[str, Any]:
+        """Return what a benchmark reads of a running window."""
+        import psutil
+
+        assert self._window is not None
+        latency = self._window.frame_clock.latency()
+        lag = self.probe.lag()
+        feeds = [] if self._sources is None else list(self._sources.status.feeds())
+        return {
+            "first_paint_s": self.first_paint_s,
+            "lag_ms": {"p50": lag.p50_ms, "p99": lag.p99_ms, "max": lag.max_ms, "samples": lag.samples},
+            "event_to_painted_ms": {
+                "p50": getattr(latency, "p50_ms", None),
+                "p95": getattr(latency, "p95_ms", None),
+                "p99": getattr(latency, "p99_ms", None),
+            },
+            "rss_mib": psutil.Process(os.getpid()).memory_info().rss / 1048576,
+            "cpu_s": time.process_time(),
+            "uptime_s": time.perf_counter() - self.options.started,
+            "feeds": {
+                str(f.feed): {
+                    "books_primed": f.books_primed,
+                    "books_total": f.books_total,
+                    "frames": sum(link.frames for link in f.links),
+                    "applied": f.applied,
+                    "gaps": f.gaps,
+                    "crossed": f.crossed,
+                }
+                for f in feeds
+            },
+        }
+
+
+@asynccontextmanager
+async def demo_venue(options: tuple[str, ...]) -> AsyncIterator[dict[str, Any]]:
+    """Run the simulated venue in a child process; yield the settings that point to it."""
+    process = await asyncio.create_subprocess_exec(
+        *command_line("sim", "binance", "--port", "0", "--json", "--die-with-stdin", *options),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=None if sys.stderr is not None else asyncio.subprocess.DEVNULL,
+        env=child_environment(),
+    )
+    try:
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(30):
+                line = await process.stdout.readline()
+            addresses = json.loads(line)
+            yield {
+                "binance.spot.ws_url": addresses["spot_ws"],
+                "binance.spot.rest_url": addresses["spot_rest"],
+                "binance.usdm.ws_url": addresses["usdm_ws"],
+                "binance.usdm.rest_url": addresses["usdm_rest"],
+            }
+        except (TimeoutError, ValueError, KeyError) as error:
+            raise FathomError("the demo's simulated venue did not start") from error
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.5):
+                await process.wait()
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()

@@ -1,0 +1,47 @@
+"""A recording's engines and stores, in a folder of their own: a replay never touches the profile's history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from app.domain.clock import Clock
+from app.domain.health import FeedEvent, FeedHealth, LinkHealth, LinkState
+from app.domain.ids import FeedId, Market, Venue
+from app.services.pipeline import EngineOptions, EngineOutputs, MarketEngine
+from app.services.recording import Replayer, sample_ms_of, started_ns_of, universe_of
+from app.settings.store import Settings
+from app.storage.database import sqlite_url
+from app.storage.history import History
+from app.storage.recorder import Recording
+from app.storage.ticks_memory import MemoryTickStore
+
+
+class ReplayCore:
+    """Engines of every market of a recording, ticks in memory and minutes in a folder that may be thrown away."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        folder: Path,
+        clock: Clock,
+        on_event: Callable[[FeedEvent], None],
+        settings: Settings,
+    ) -> None:
+        universe = universe_of(recording)
+        sample_ms = sample_ms_of(recording, settings.whole("books.sample_ms"))
+        self.ticks = MemoryTickStore(
+            {market: tuple(i.symbol for i in listed) for market, listed in universe.items()}, interval_ms=sample_ms
+        )
+        self.history = History(sqlite_url(folder / "replay.sqlite"), folder, clock)
+        self.engines: dict[Market, MarketEngine] = {}
+        self.feeds: list[FeedHealth] = []
+        options = EngineOptions(sample_ms=sample_ms, unconfirmed_hours=settings.number("books.unconfirmed_hours"))
+        for market, instruments in universe.items():
+            feed = FeedId(Venue.BINANCE, market)
+            link = LinkHealth(name="recording", feed=feed, url=recording.path.name, state=LinkState.LIVE)
+            health = FeedHealth(feed=feed, links=[link])
+            self.feeds.append(health)
+            outputs = EngineOutputs(ticks=(self.ticks,), on_minute=self.history.write_minute, on_event=on_event)
+            self.engines[market] = MarketEngine(feed, instruments, options, outputs, health)
+        self.replayer = Replayer(self.engines, started_ns_of(recording))
