@@ -33,6 +33,7 @@ _log = logging.getLogger("fathom.chart")
 
 STALE_AFTER_MS: Final = 3_000
 CACHED_SUBJECTS: Final = 6
+TRIM_MIN_MS: Final = 5_000
 
 
 class Handle(Protocol):
@@ -261,7 +262,7 @@ class DepthChartModel:
             self.revision += 1
 
     def _trim(self, newest_ms: int | None) -> None:
-        step_ms = min(max(self.view.span_s * 1000 / 512, 1000), 30_000)
+        step_ms = min(max(self.view.span_s * 1000 / 512, TRIM_MIN_MS), 30_000)
         if newest_ms is None or newest_ms - self._trimmed_ms < step_ms:
             return
         self._trimmed_ms = newest_ms

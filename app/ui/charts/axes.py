@@ -30,22 +30,21 @@ class Tag:
 
 
 class _ChartAxis(pg.AxisItem):  # type: ignore[misc]
-    """An axis in the theme's colours and the chart's small font."""
+    """An axis in the theme's colours and the chart's small font; it paints itself, with no picture kept between."""
 
     def __init__(self, orientation: str, font: QFont) -> None:
-        super().__init__(orientation, showValues=True, maxTickLength=-4)
+        super().__init__(orientation, showValues=False, maxTickLength=-4)
         self.enableAutoSIPrefix(False)
-        self.setStyle(tickFont=font, tickTextOffset=4, hideOverlappingLabels=False, maxTextLevel=0)
         self.small_font = font
         self.look: Theme | None = None
+
+    def boundingRect(self) -> QRectF:
+        """Return the axis alone; pyqtgraph's own reaches into the plot, so that every new tick would repaint it."""
+        return QRectF(0, 0, self.width(), self.height())
 
     def restyle(self, look: Theme) -> None:
         """Put on a theme."""
         self.look = look
-        self.setPen(pg.mkPen(look.border, width=1))
-        self.setTextPen(pg.mkPen(look.muted))
-        self.setTickPen(pg.mkPen(look.border, width=1))
-        self.picture = None
         self.update()
 
 
@@ -57,15 +56,6 @@ class TimeAxis(_ChartAxis):
         self.setHeight(TIME_AXIS_HEIGHT)
         self._marker: tuple[float, str] | None = None
 
-    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
-        """Return one level of ticks, for pyqtgraph."""
-        step = scales.time_step(maxVal - minVal, size)
-        return [(step, scales.time_ticks(minVal, maxVal, step, zone.current()))]
-
-    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
-        """Return the labels of a level, for pyqtgraph."""
-        return [scales.time_label(value, spacing, zone.current()) for value in values]
-
     def set_marker(self, x: float | None, text: str) -> None:
         """Show the moment under the crosshair at a pixel, or take it away (None)."""
         marker = None if x is None else (x, text)
@@ -75,11 +65,24 @@ class TimeAxis(_ChartAxis):
 
     def paint(self, painter: QPainter, option: Any, widget: Any) -> None:
         """Draw the axis, then the marker over it."""
-        super().paint(painter, option, widget)
-        if self._marker is None or self.look is None:
+        if self.look is None:
+            return
+        start, end = self.range
+        length = self.width()
+        painter.setFont(self.small_font)
+        painter.setPen(QColor(self.look.border))
+        painter.drawLine(QPointF(0, 0), QPointF(length, 0))
+        painter.setPen(QColor(self.look.muted))
+        step = scales.time_step(end - start, length)
+        for at in scales.time_ticks(start, end, step, zone.current()):
+            x = (at - start) / (end - start) * length
+            text = scales.time_label(at, step, zone.current())
+            half = painter.fontMetrics().horizontalAdvance(text) / 2 + 2
+            if half <= x <= length - half:
+                painter.drawText(QRectF(x - 40, 2, 80, self.height() - 3), Qt.AlignmentFlag.AlignCenter, text)
+        if self._marker is None:
             return
         x, text = self._marker
-        painter.setFont(self.small_font)
         width = painter.fontMetrics().horizontalAdvance(text) + 10
         left = min(max(x - width / 2, 0.0), max(0.0, self.width() - width))
         _label(painter, QRectF(left, 1, width, self.height() - 2), text, self.look.raised, self.look.text, self.look)
@@ -91,16 +94,10 @@ class ValueAxis(_ChartAxis):
     def __init__(self, font: QFont) -> None:
         super().__init__("right", font)
         self.setWidth(VALUE_AXIS_WIDTH)
-        self.setStyle(showValues=False)
         self.money = True
         self._tags: list[Tag] = []
         self._placed: list[tuple[float, float, Tag]] = []
         self._marker: tuple[float, str] | None = None
-
-    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
-        """Return one level of ticks, for pyqtgraph."""
-        step = scales.value_step(maxVal - minVal, size)
-        return [(step, scales.value_ticks(minVal, maxVal, step))]
 
     @property
     def tag_places(self) -> list[tuple[float, Tag]]:
@@ -139,10 +136,11 @@ class ValueAxis(_ChartAxis):
 
     def paint(self, painter: QPainter, option: Any, widget: Any) -> None:
         """Draw the axis, then tags and marker over it."""
-        super().paint(painter, option, widget)
         if self.look is None:
             return
         painter.setFont(self.small_font)
+        painter.setPen(QColor(self.look.border))
+        painter.drawLine(QPointF(0, 0), QPointF(0, self.height()))
         self._paint_labels(painter, self.look)
         width = self.width()
         for middle, y, tag in self._placed:

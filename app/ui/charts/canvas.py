@@ -99,13 +99,15 @@ class CurveLayer(pg.GraphicsObject):  # type: ignore[misc]
         self._parts = [(rows, ink) for rows, (_, ink) in zip(parts, self._parts, strict=True)]
         if self._dirty or self._frame is None:
             self._dirty = True
+            self.update()
         else:
             for i, (rows, ink) in enumerate(self._parts):
                 if len(rows) > self._drawn[i]:
                     part = rows.part(max(0, self._drawn[i] - 1), len(rows))
                     raster.draw(self._pixels, self._frame, part.at_ms, part.y, part.known, ink)
                     self._drawn[i] = len(rows)
-        self.update()
+            # short of the edges, where the axes begin: touching them would repaint them with every tick
+            self.update(self.boundingRect().adjusted(0, 0, -4, -4))
 
     def paint(self, painter: QPainter, option: Any, widget: Any) -> None:
         """Put the picture on screen, drawing it first when it is out of date."""

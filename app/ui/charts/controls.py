@@ -137,7 +137,7 @@ class ControlRow(QWidget):
             chip.clicked.connect(lambda _=False, m=market: self._toggle_market(m))
         self.range = QComboBox()
         self.range.setAccessibleName("Time range")
-        self.range.setFixedWidth(68)
+        self.range.setFixedWidth(76)
         for name, seconds in RANGES:
             self.range.addItem(name, seconds)
         self.range.activated.connect(self._on_range)

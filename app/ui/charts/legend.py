@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import QWidget
 
 from app.domain.coverage import Known
@@ -45,6 +45,7 @@ class Legend(QWidget):
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setToolTip("Click a curve's name to switch it off or on")
         self._look: Theme | None = None
+        self._picture: QPixmap | None = None
         self._lines: list[LegendLine] = []
         self._room = QSize(0, 0)
         self._columns: list[tuple[int, int]] = []
@@ -54,6 +55,7 @@ class Legend(QWidget):
     def set_look(self, look: Theme) -> None:
         """Put on a theme."""
         self._look = look
+        self._picture = None
         self.update()
 
     def set_lines(self, lines: Sequence[LegendLine], room: QSize) -> None:
@@ -62,6 +64,7 @@ class Legend(QWidget):
             return
         self._lines, self._room = list(lines), room
         self._arrange()
+        self._picture = None
         self.update()
 
     @property
@@ -107,11 +110,22 @@ class Legend(QWidget):
             event.ignore()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw the lines."""
+        """Put the picture of the lines on screen: the curves beneath change far more often than it does."""
         if self._look is None or not self._lines:
             return
+        if self._picture is None:
+            ratio = self.devicePixelRatioF()
+            self._picture = QPixmap(self.size() * ratio)
+            self._picture.setDevicePixelRatio(ratio)
+            self._picture.fill(Qt.GlobalColor.transparent)
+            self._draw(QPainter(self._picture), self._look)
         painter = QPainter(self)
-        back = QColor(self._look.panel)
+        painter.drawPixmap(0, 0, self._picture)
+        painter.end()
+
+    def _draw(self, painter: QPainter, look: Theme) -> None:
+        painter.setFont(self.font())
+        back = QColor(look.panel)
         back.setAlphaF(0.72)
         painter.fillRect(self.rect(), back)
         for column, (left, width) in enumerate(self._columns):
@@ -121,16 +135,16 @@ class Legend(QWidget):
                     break
                 line = self._lines[index]
                 top = 2 + row * ROW
-                colour = QColor(self._look.muted if line.hidden else line.colour)
+                colour = QColor(look.muted if line.hidden else line.colour)
                 draw_stroke(painter, QRect(left, top, STROKE - 6, ROW), colour, line.known, line.thick, line.hidden)
                 text = QRect(left + STROKE, top, width - STROKE + 2, ROW)
-                painter.setPen(QColor(self._look.muted))
+                painter.setPen(QColor(look.muted))
                 painter.drawText(text, Qt.AlignmentFlag.AlignVCenter, line.name)
                 if line.value:
-                    painter.setPen(QColor(self._look.text))
+                    painter.setPen(QColor(look.text))
                     painter.drawText(text, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, line.value)
                 if line.hidden:
-                    painter.setPen(QColor(self._look.muted))
+                    painter.setPen(QColor(look.muted))
                     middle = top + ROW // 2
                     end = left + STROKE + self._metrics.horizontalAdvance(line.name)
                     painter.drawLine(left + STROKE, middle, end, middle)

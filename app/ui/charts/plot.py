@@ -5,6 +5,7 @@ Drawn at data rate: a frame with nothing but new ticks draws these alone; the ti
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QGraphicsGridLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
+from app.domain.ids import Market
 from app.domain.units import NS_PER_MS
 from app.ui import formats, icons, theme, zone
 from app.ui.charts import palette, scales
@@ -30,6 +32,7 @@ SMALL_POINTS = 8.0
 SPAN_MIN_S = 5.0
 SPAN_MAX_S = 31 * 86_400.0
 AIR_RIGHT = 0.015
+_turns = itertools.count()
 
 
 class ChartView(pg.GraphicsView):  # type: ignore[misc]
@@ -67,6 +70,9 @@ class DepthPlot(QWidget):
         self._seen_layout = -1
         self._seen_choices: object = None
         self._seen_rows: tuple[int, ...] = ()
+        self._turn = next(_turns) % 4 / 4  # charts scroll at different moments, so that no frame has to draw all anew
+        self._styled: tuple[object, object] = (None, None)
+        self._style_of: dict[Market, list[palette.CurveStyle]] = {}
         self._pointer_y: float | None = None
         self._readings: list[Reading] = []
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -78,6 +84,9 @@ class DepthPlot(QWidget):
         self.view = ChartView(self, background=None)
         self.view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.view.setFrameShape(self.view.Shape.NoFrame)
+        # a margin for antialias would touch the axes and repaint them with every tick
+        self.view.setOptimizationFlag(self.view.OptimizationFlag.DontAdjustForAntialiasing, True)
+        self.view.setCacheMode(self.view.CacheModeFlag.CacheNone)
         self.view.setAccessibleName("Chart")
         self.box = ChartBox()
         self.time_axis, self.value_axis = TimeAxis(self._font), ValueAxis(self._font)
@@ -173,7 +182,8 @@ class DepthPlot(QWidget):
             self.changed.emit()
         self._seen_choices, self._seen_layout, self._seen_rows = choices, model.layout, counts
         self._show_words()
-        self._show_crosshair()
+        if everything or model.cursor_s is not None or self.crosshair.isVisible():
+            self._show_crosshair()
         self.live_button.setVisible(not model.view.follows)
 
     def _visible(self, rows: Rows, market: object) -> Rows:
@@ -187,11 +197,18 @@ class DepthPlot(QWidget):
         ]
         return Rows(rows.at_ms, rows.stamp_ms, rows.y[shown], rows.known[shown], rows.unconfirmed[shown])
 
+    def _styles(self) -> dict[Market, list[palette.CurveStyle]]:
+        config = self.model.config
+        if self._styled != (config, self.look):
+            self._styled = (config, self.look)
+            self._style_of = {market: palette.curve_styles(config, self.look, market) for market in config.markets}
+        return self._style_of
+
     def _inks(self, stale: bool) -> list[Ink]:
         config = self.model.config
         inks = []
         for market in config.markets:
-            styles = palette.curve_styles(config, self.look, market)
+            styles = self._styles()[market]
             shown = [
                 style
                 for style, line in zip(styles, config.lines, strict=True)
@@ -211,7 +228,8 @@ class DepthPlot(QWidget):
         if view.end_s is not None:
             return view.end_s - view.span_s, view.end_s
         step = max(1.0, view.span_s / max(self.box.width(), 100.0))
-        end = math.ceil(self.model.edge_s / step) * step + AIR_RIGHT * view.span_s
+        shift = self._turn * step
+        end = math.ceil((self.model.edge_s - shift) / step) * step + shift + AIR_RIGHT * view.span_s
         return end - view.span_s, end
 
     def _wanted_values(self, parts: list[Rows], times: tuple[float, float], everything: bool) -> tuple[float, float]:
@@ -250,7 +268,6 @@ class DepthPlot(QWidget):
         self._time_range, self._value_range = times, values
         self.value_axis.money = self.model.config.is_money
         self.box.setRange(xRange=times, yRange=values, padding=0)
-        self.time_axis.picture = self.value_axis.picture = None
         self.time_axis.update()
         self.value_axis.update()
         self.value_axis.place_tags()
@@ -260,7 +277,7 @@ class DepthPlot(QWidget):
     def _show_tags(self, stale: bool) -> None:
         config = self.model.config
         tags = []
-        styles = {market: palette.curve_styles(config, self.look, market) for market in config.markets}
+        styles = self._styles()
         for curve in self.model.curves():
             if self.model.is_hidden(curve.key):
                 continue
@@ -301,7 +318,7 @@ class DepthPlot(QWidget):
             tolerance_s = (end - start) / max(self.box.width(), 1.0)
             self._readings = readings(self.model, at_s, tolerance_s)
             x = (at_s - start) / (end - start) * self.box.width()
-            styles = {m: palette.curve_styles(self.model.config, self.look, m) for m in self.model.config.markets}
+            styles = self._styles()
             dots = [
                 (self._column_of(r.at_s), self._row_of(r.value), styles[r.market][r.index].colour)
                 for r in self._readings
@@ -327,7 +344,7 @@ class DepthPlot(QWidget):
             self.legend.hide()
             return
         lines = []
-        styles = {m: palette.curve_styles(self.model.config, self.look, m) for m in self.model.config.markets}
+        styles = self._styles()
         for reading in self._readings:
             style = styles[reading.market][reading.index]
             lines.append(

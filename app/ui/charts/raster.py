@@ -9,7 +9,7 @@ beneath where it is a floor, short dashes where it is partial; NaN is a hole.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -88,13 +88,12 @@ def draw(image: Pixels, frame: Frame, at_ms: Ints, y: Floats, known: Bytes, ink:
 
 def _draw_dense(image: Pixels, frame: Frame, at_ms: Ints, y: Floats, known: Bytes, ink: Ink) -> None:
     column = np.floor((at_ms - frame.base_ms) / frame.ms_per_px).astype(np.int64)
-    starts = np.concatenate(([0], np.flatnonzero(np.diff(column)) + 1))
+    starts: Ints = np.concatenate(([0], np.flatnonzero(np.diff(column)) + 1))
     ends = np.append(starts[1:], column.size) - 1
     column = column[starts]
     high = np.fmax.reduceat(y, starts, axis=1)
     low = np.fmin.reduceat(y, starts, axis=1)
-    worst = np.where(known == Known.MISSING, np.uint8(Known.EXACT), known)
-    worst = np.minimum.reduceat(worst, starts, axis=1)
+    worst = _worst_known(known, starts)
     x = column - frame.first_column
     valid = np.isfinite(high)
     top = _rows((frame.top - high) / frame.per_px, valid, frame.height)
@@ -115,6 +114,15 @@ def _draw_dense(image: Pixels, frame: Frame, at_ms: Ints, y: Floats, known: Byte
     _draw_lonely(image, frame, x, alone, ink)
 
 
+def _worst_known(known: Bytes, starts: Ints) -> Bytes:
+    """Return the least known of each column's values, missing ones aside."""
+    first = known[0, 0]
+    if first != Known.MISSING and (known == first).all():
+        return np.full((known.shape[0], starts.size), first, np.uint8)
+    worst = np.where(known == Known.MISSING, np.uint8(Known.EXACT), known)
+    return np.minimum.reduceat(worst, starts, axis=1)
+
+
 def _rows(values: Floats, valid: npt.NDArray[np.bool_], height: int) -> Ints:
     """Return whole pixel rows, one beyond the image where the value is outside."""
     rows: Ints = np.floor(np.clip(np.where(valid, values, -1.0), -1.0, height)).astype(np.int64)
@@ -133,20 +141,30 @@ def _fill_columns(
     if not lines.size:
         return
     count = length[lines, columns]
-    first_row = top[lines, columns]
+    first_row, column = top[lines, columns], x[columns]
     style = known[lines, columns]
+    phase = column + frame.first_column
+    dashed = style != Known.EXACT
+    any_dashed = bool(dashed.any())
+    tall = dashed & (count > FLOOR_DASH[0] - FLOOR_DASH[1])
+    if any_dashed:
+        floor = (style == Known.FLOOR) & (phase % HATCH_STEP == 0)
+        _hatch(image, column[floor], (first_row + count - 1)[floor], ink.hatch[lines[floor]])
+        kept = tall | _dash(phase, style)
+        count, first_row, column, phase = count[kept], first_row[kept], column[kept], phase[kept]
+        lines, style, tall = lines[kept], style[kept], tall[kept]
     total = int(count.sum())
-    row = np.arange(total) - np.repeat(np.cumsum(count) - count - first_row, count)
-    column = np.repeat(x[columns], count)
-    curve = np.repeat(lines, count)
-    if (style != Known.EXACT).any():
-        phase = column + frame.first_column
-        tall = np.repeat(count, count) > FLOOR_DASH[0] - FLOOR_DASH[1]
-        keep = _dash(np.where(tall, phase + row, phase), np.repeat(style, count))
-        floor = (style == Known.FLOOR) & ((x[columns] + frame.first_column) % HATCH_STEP == 0)
-        _hatch(image, x[columns][floor], bottom[lines, columns][floor], ink.hatch[lines[floor]])
-        row, column, curve = row[keep], column[keep], curve[keep]
-    _put(image, row, column, curve, ink)
+    before = np.cumsum(count) - count
+    index = np.arange(0, total * width, width)
+    index += np.repeat(column + (first_row - before) * width, count)
+    curve = np.repeat(lines.astype(np.uint8), count)
+    if any_dashed and tall.any():
+        # a tall stroke is broken along its height, or a spike could fall between two dashes
+        slanted = np.repeat(phase + first_row - before, count)
+        slanted += np.arange(total)
+        keep = np.repeat(~tall, count) | _dash(slanted, np.repeat(style, count))
+        index, curve = index[keep], curve[keep]
+    _put(image, index, curve, ink)
 
 
 def _draw_joined(
@@ -187,7 +205,7 @@ def _draw_joined(
         floor = keep & flat & (styles == Known.FLOOR) & (phase % HATCH_STEP == 0)
         _hatch(image, column[floor], row[floor], ink.hatch[curve[floor]])
         keep &= _dash(np.where(flat, phase, row), styles)
-    _put(image, row[keep], column[keep], curve[keep], ink)
+    _put(image, row[keep] * frame.width + column[keep], curve[keep], ink)
 
 
 def _draw_lonely(image: Pixels, frame: Frame, x: Ints, rows: Floats, ink: Ink) -> None:
@@ -200,14 +218,15 @@ def _draw_lonely(image: Pixels, frame: Frame, x: Ints, rows: Floats, ink: Ink) -
     lines, points = np.nonzero(lonely)
     row = np.floor(rows[lines, points]).astype(np.int64)
     for shift in (-1, 0, 1):
-        _put(image, row, x[points] + shift, lines, ink)
+        _put(image, row * frame.width + x[points] + shift, lines, ink)
 
 
 def _dash(phase: Ints, style: Bytes) -> npt.NDArray[np.bool_]:
     """Return which pixels of a dashed curve are drawn."""
     floor = phase % FLOOR_DASH[0] < FLOOR_DASH[1]
     partial = phase % PARTIAL_DASH[0] < PARTIAL_DASH[1]
-    drawn: npt.NDArray[np.bool_] = (style == Known.EXACT) | np.where(style == Known.FLOOR, floor, partial)
+    drawn: npt.NDArray[np.bool_] = np.where(style == Known.FLOOR, floor, partial)
+    drawn |= style == Known.EXACT
     return drawn
 
 
@@ -220,14 +239,15 @@ def _hatch(image: Pixels, column: Ints, row: Ints, colour: Pixels) -> None:
         image[down[keep], left[keep]] = colour[keep]
 
 
-def _put(image: Pixels, row: Ints, column: Ints, curve: Ints, ink: Ink) -> None:
-    height, width = image.shape
+def _put(image: Pixels, index: Ints, curve: npt.NDArray[np.integer[Any]], ink: Ink) -> None:
+    """Colour pixels, given as positions in the flat image; a thick curve colours the one below too."""
+    width = image.shape[1]
     flat = image.reshape(-1)
-    index = row * width + column
-    flat[index] = ink.line[curve]
+    colour = ink.line[curve]
+    flat[index] = colour
     if ink.thick.any():
-        below = ink.thick[curve] & (row < height - 1)
-        flat[index[below] + width] = ink.line[curve[below]]
+        below = ink.thick[curve] & (index < flat.size - width)
+        flat[index[below] + width] = colour[below]
 
 
 def _clip(x1: Floats, y1: Floats, x2: Floats, y2: Floats, frame: Frame) -> tuple[Floats, Floats]:
