@@ -13,10 +13,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from chart_source import START_MS, ChartSource, ImmediateSpawn
-from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QGuiApplication, QWheelEvent
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QGuiApplication, QHelpEvent, QWheelEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
+from PySide6.QtWidgets import QApplication, QFileDialog, QToolTip, QWidget
 
 from app.domain.coverage import Known
 from app.domain.ids import Market
@@ -260,6 +260,14 @@ def test_the_legend_switches_curves_off_and_on(make, qtbot) -> None:
     QTest.mouseClick(legend, Qt.MouseButton.LeftButton, pos=QPoint(40, 10))
     assert panel.model.config.hidden == ()
     assert shows(panel, colour)
+
+
+def test_the_legend_says_on_hover_how_well_a_curve_is_known(make) -> None:
+    legend = make(replace(DEFAULT_CHARTS[3], line_keys=("bid-ask:ask15",))).plot.legend
+    at = QPoint(40, 10)
+    QApplication.sendEvent(legend, QHelpEvent(QEvent.Type.ToolTip, at, legend.mapToGlobal(at)))
+    assert QToolTip.text().startswith("ASK 15 % SPOT: floor")
+    QToolTip.hideText()
 
 
 def test_strict_blanks_partial_values(make, source) -> None:

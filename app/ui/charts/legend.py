@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QPixmap
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QEvent, QPoint, QRect, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPixmap
+from PySide6.QtWidgets import QToolTip, QWidget
 
 from app.domain.coverage import Known
 from app.ui.charts.raster import FLOOR_DASH, HATCH_LENGTH, HATCH_STEP, PARTIAL_DASH
@@ -43,7 +43,7 @@ class Legend(QWidget):
         super().__init__(parent)
         self.setFont(font)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setToolTip("Click a curve's name to switch it off or on")
+        self.setAccessibleName("Legend")
         self._look: Theme | None = None
         self._picture: QPixmap | None = None
         self._lines: list[LegendLine] = []
@@ -99,6 +99,15 @@ class Legend(QWidget):
             if left - 4 <= at.x() < left + width + 8 and 0 <= row < self._rows and index < len(self._lines):
                 return self._lines[index]
         return None
+
+    def event(self, event: QEvent) -> bool:
+        """Say on hover how well the curve under the pointer is known."""
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            line = self.line_at(event.pos())
+            if line is not None:
+                QToolTip.showText(event.globalPos(), f"{line.name}: {line.tip}\nClick to switch it off or on", self)
+                return True
+        return super().event(event)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Toggle the curve under the pointer."""

@@ -352,7 +352,7 @@ class DepthPlot(QWidget):
                     reading.key,
                     reading.name,
                     reading.text,
-                    "",
+                    self.model.coverage(reading.market, reading.line),
                     style.colour,
                     style.thick,
                     reading.known,
