@@ -48,7 +48,7 @@ def _look(qapp: QApplication) -> Iterator[None]:
     if theme.current() is not theme.DARK or not qapp.styleSheet():
         theme.apply(qapp, "dark")
     yield
-    flush()
+    flush(collect=False)
     zone.choose("utc")
 
 

@@ -57,12 +57,13 @@ class Placeholder(Panel):
         self.state = dict(state)
 
 
-def flush() -> None:
-    """Deliver what is posted and destroy what was marked for it."""
+def flush(collect: bool = True) -> None:
+    """Deliver what is posted, destroy what was marked for it, and on demand collect cycles."""
     for _ in range(3):
         QApplication.processEvents()
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
-    gc.collect()
+    if collect:
+        gc.collect()
 
 
 def close(window: MainWindow) -> None:
