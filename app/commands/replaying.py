@@ -25,7 +25,7 @@ from app.indicators.window import DepthWindow
 from app.services.captures import read_captures
 from app.services.now import coin_now, group_now
 from app.services.pipeline import EngineOptions, EngineOutputs, MarketEngine
-from app.services.recording import Replayer, sample_ms_of, started_ns_of, universe_of
+from app.services.recording import Replayer, sample_ms_of, started_ns_of, streams_noted_in, universe_of
 from app.storage.recorder import Recorder, Recording
 from app.storage.rows import MinuteBlock
 
@@ -57,7 +57,7 @@ def book(args: argparse.Namespace) -> int:
         known = ", ".join(engine.symbols[:10]) if engine is not None else "no book of that market"
         raise FathomError(f"the recording holds no {market.value} book of {symbol} (it has: {known})")
     only = {market: engine}
-    replayer = Replayer(only, started_ns_of(recording))
+    replayer = Replayer(only, started_ns_of(recording), streams_noted=streams_noted_in(recording))
     sync = engine.rows[index].sync
     seen = sync.counters.applied
     for entry in recording:
@@ -159,7 +159,7 @@ def replay(args: argparse.Namespace) -> int:
     recording = Recording(args.file)
     blocks: list[MinuteBlock] = []
     engines = build_engines(recording, args.sample_ms, lambda _market: EngineOutputs(on_minute=blocks.append))
-    replayer = Replayer(engines, started_ns_of(recording))
+    replayer = Replayer(engines, started_ns_of(recording), streams_noted=streams_noted_in(recording))
     for entry in recording:
         replayer.feed(entry)
     replayer.finish()

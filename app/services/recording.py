@@ -153,10 +153,16 @@ def put_saved(engine: MarketEngine, symbol: str, raw: str) -> None:
 
 
 class Replayer:
-    """Feeds entries into engines by their recorded times. `skipped` counts entries of no known meaning."""
+    """Feeds entries into engines by their recorded times. `skipped` counts entries of no known meaning.
 
-    def __init__(self, engines: Mapping[Market, MarketEngine], started_ns: int | None) -> None:
+    streams_noted: the recording says when streams begin and end; without such lines they are taken as always there.
+    """
+
+    def __init__(
+        self, engines: Mapping[Market, MarketEngine], started_ns: int | None, *, streams_noted: bool = False
+    ) -> None:
         self.engines = engines
+        self._streams_noted = streams_noted
         self.skipped = 0
         self.bad_frames = 0
         self.last_ns = started_ns or 0
@@ -169,6 +175,8 @@ class Replayer:
         self.last_ns = now_ns
         for engine in self.engines.values():
             engine.begin(now_ns)
+            if not self._streams_noted:
+                engine.on_streams(now_ns, engine.symbols, up=True)
 
     def feed(self, entry: Entry) -> None:
         """Take one entry."""
@@ -224,6 +232,11 @@ def started_ns_of(recording: Recording) -> int | None:
     """Return when the recorded run began (UTC ns), None when the header does not say."""
     started = recording.header.get("started_ns")
     return started if isinstance(started, int) and not isinstance(started, bool) else None
+
+
+def streams_noted_in(recording: Recording) -> bool:
+    """Tell whether this program made the recording, which then says when streams begin and end."""
+    return "app" in recording.header
 
 
 def sample_ms_of(recording: Recording, default: int) -> int:

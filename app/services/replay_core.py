@@ -9,7 +9,7 @@ from app.domain.clock import Clock
 from app.domain.health import FeedEvent, FeedHealth, LinkHealth, LinkState
 from app.domain.ids import FeedId, Market, Venue
 from app.services.pipeline import EngineOptions, EngineOutputs, MarketEngine
-from app.services.recording import Replayer, sample_ms_of, started_ns_of, universe_of
+from app.services.recording import Replayer, sample_ms_of, started_ns_of, streams_noted_in, universe_of
 from app.settings.store import Settings
 from app.storage.database import sqlite_url
 from app.storage.history import History
@@ -44,4 +44,5 @@ class ReplayCore:
             self.feeds.append(health)
             outputs = EngineOutputs(ticks=(self.ticks,), on_minute=self.history.write_minute, on_event=on_event)
             self.engines[market] = MarketEngine(feed, instruments, options, outputs, health)
-        self.replayer = Replayer(self.engines, started_ns_of(recording))
+        noted = streams_noted_in(recording)
+        self.replayer = Replayer(self.engines, started_ns_of(recording), streams_noted=noted)
