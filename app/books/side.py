@@ -2,7 +2,7 @@
 
 Levels are kept by key = sign * price (bids -1, asks +1), ascending, so that the best level stands first on both sides
 and "further from the best price" always means "larger key". Changes are queued as they arrive and merged into the
-arrays when the side is read: a price that repeats between two reads then costs one write. A removed level stays as a
+arrays when the side is read: a price that repeats between two reads costs one write. A removed level stays as a
 zero-quantity slot until the next compaction, because prices near the top come and go at the same ticks.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -21,8 +20,7 @@ IntArray = npt.NDArray[np.int64]
 Levels = Sequence[tuple[float, float]]
 """(price, quantity) pairs; quantity 0 removes the level."""
 
-_FLATTEN = chain.from_iterable
-_MAX_QUEUED: Final = 4096
+_MAX_QUEUED: Final = 8192
 _COMPACT_EVERY: Final = 48
 _SPARE: Final = 64
 
@@ -39,7 +37,7 @@ class Side:
     def __init__(self, sign: int) -> None:
         self.sign = sign
         self.reach_key = -math.inf
-        self._queued: list[tuple[float, float]] = []
+        self._queued: dict[float, float] = {}
         self._inserts = 0
         self._size = 0
         self._since: IntArray | None = None
@@ -49,9 +47,8 @@ class Side:
 
     def queue(self, levels: Levels) -> None:
         """Take absolute quantities per price; they are merged at the next read."""
-        queued = self._queued
-        queued += levels
-        if len(queued) > _MAX_QUEUED:
+        self._queued.update(levels)
+        if len(self._queued) > _MAX_QUEUED:
             self.merge()
 
     def merge(self) -> None:
@@ -60,10 +57,11 @@ class Side:
         count = len(queued)
         if not count:
             return
-        flat = np.fromiter(_FLATTEN(queued), np.float64, 2 * count)
+        keys = np.fromiter(queued, np.float64, count)
+        qty = np.fromiter(queued.values(), np.float64, count)
         queued.clear()
-        keys = -flat[::2] if self.sign < 0 else flat[::2]
-        qty = flat[1::2]
+        if self.sign < 0:
+            np.negative(keys, out=keys)
         held = self._key[: self._size]
         slots = held.searchsorted(keys)
         if self._size:
@@ -79,10 +77,9 @@ class Side:
                 self._since[hit_slots] = 0
             missed = ~hit
             keys, qty = keys[missed], qty[missed]
-        fresh = dict(zip(keys.tolist(), qty.tolist(), strict=True))
-        added = sorted(item for item in fresh.items() if item[1] > 0.0)
-        if added:
-            self._insert(added)
+        fresh = qty > 0.0
+        if fresh.any():
+            self._insert(sorted(zip(keys[fresh].tolist(), qty[fresh].tolist(), strict=True)))
 
     def _insert(self, added: list[tuple[float, float]]) -> None:
         """Insert levels at keys that are not held; `added` is sorted by key."""

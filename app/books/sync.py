@@ -50,6 +50,11 @@ class Outcome(IntEnum):
     TOO_OLD = 6
 
 
+# members of an enumeration are slow to look up on Python 3.11, and each diff needs these
+_LIVE: Final = BookState.LIVE
+_APPLIED: Final = Outcome.APPLIED
+
+
 @dataclass(slots=True)
 class BookCounters:
     """What happened to a book; every drop, gap and resync is counted."""
@@ -118,7 +123,7 @@ class BookSync:
 
     def on_diff(self, first: int, last: int, previous: int, bids: Levels, asks: Levels, now_ns: int) -> Outcome:
         """Take one diff: ids of its first and last update, and of the previous diff's last (`NO_ID` on spot)."""
-        if self.state is not BookState.LIVE:
+        if self.state is not _LIVE:
             return self._on_waiting_diff(first, last, previous, bids, asks, now_ns)
         held = self.last_id
         if self._futures:
@@ -152,7 +157,7 @@ class BookSync:
             self._keep_diff(_Diff(first, last, previous, bids, asks))
             if self._ahead is not None and last >= self._ahead.last:
                 self._merge(self._ahead, now_ns)
-        return Outcome.APPLIED
+        return _APPLIED
 
     def _bridge(self, first: int, previous: int, now_ns: int) -> None:
         """Join the first diff to the snapshot; what the snapshot does not cover rests on an unbroken chain of diffs."""
