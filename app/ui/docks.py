@@ -16,7 +16,7 @@ from PySide6.QtCore import QByteArray, QObject, QRect, Signal
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
 
-from app.ui import icons, theme
+from app.ui import formats, icons, theme
 from app.ui.frameclock import FrameClock
 from app.ui.panels.base import Panel
 from app.ui.registry import PanelKind, PanelRegistry
@@ -274,6 +274,16 @@ class DockHost(QObject):
     def _retitle(self, entry: OpenPanel) -> None:
         entry.dock.setWindowTitle(entry.title)
         entry.panel.setAccessibleName(entry.title)
+
+    def show_timings(self) -> None:
+        """Say in every tab's tooltip how long an event takes to the screen."""
+        for entry in self._open.values():
+            timing = self._clock.latency(entry.panel)
+            words = "event → screen: nothing shown in the last 60 s"
+            if timing.samples:
+                p50, p95 = formats.milliseconds(timing.p50_ms), formats.milliseconds(timing.p95_ms)
+                words = f"event → screen p50 {p50}, p95 {p95} (last 60 s)"
+            entry.dock.setTabToolTip(f"{entry.title}\n{words}")
 
     def set_locked(self, locked: bool) -> None:
         """Keep docks where they are, or let them move again."""

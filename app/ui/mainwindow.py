@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("fathom.ui.window")
 
 STATUS_MS: Final = 500
+TIMING_TICKS: Final = 4
 MAX_RECENT: Final = 8
 USUAL_SIZE: Final = QSize(1600, 940)
 
@@ -94,6 +95,7 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(_Welcome(self))
         self.actions_ = Actions(self)
         self._palette: Palette | None = None
+        self._status_ticks = 0
         self._notice_timer = QTimer(self)
         self._notice_timer.setSingleShot(True)
         self._notice_timer.timeout.connect(self._clear_notice)
@@ -112,6 +114,7 @@ class MainWindow(QMainWindow):
         self._status_timer.timeout.connect(self._on_status_timer)
         theme.notifier().changed.connect(self._on_theme)
         zone.notifier().changed.connect(self._on_zone)
+        self._enable_dock_actions(False)
         self._place_window()
         if notice:
             self.notice(notice, 60)
@@ -124,6 +127,7 @@ class MainWindow(QMainWindow):
         from app.ui.perspectives import BUILT_IN
 
         self._docks = DockHost(self, self._registry, self.frame_clock)
+        self._enable_dock_actions(True)
         self._docks.set_floating_title(self._title())
         self._docks.typed.connect(self.search_symbol)
         names = [arrangement.name for arrangement in BUILT_IN]
@@ -281,6 +285,14 @@ class MainWindow(QMainWindow):
         add("reset-layout", "Reset this layout", self.reset_layout, "Ctrl+Shift+R", "reset")
         help_menu = bar.addMenu("&Help")
         help_menu.addAction(add("about", "About Fathom", self._on_about, "F1", "info"))
+
+    def _enable_dock_actions(self, enabled: bool) -> None:
+        """Offer what needs the docks only once they are there."""
+        needy = {"palette", "symbol", "screenshot", "next-panel", "previous-panel", "float-panel", "close-panel"}
+        needy |= {"lock", "save-layout", "reset-layout"}
+        for action in self.actions_.all():
+            if action.objectName() in needy or action.objectName().startswith("open-"):
+                action.setEnabled(enabled)
 
     def _fill_panel_menu(self) -> None:
         menu = self._panel_menu
@@ -492,6 +504,11 @@ class MainWindow(QMainWindow):
             return
         self._status.poll()
         self._status_bar.refresh()
+        self._status_ticks += 1
+        if self._status_ticks % TIMING_TICKS == 1:
+            self._status_bar.refresh_timing()
+            if self._docks is not None:
+                self._docks.show_timings()
 
     def _on_feed_clicked(self, _feed: str) -> None:
         from app.ui.perspectives import FEEDS

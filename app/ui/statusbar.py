@@ -167,6 +167,7 @@ class StatusBar(QWidget):
             row.addWidget(widget)
         self.restyle()
         self.refresh()
+        self.refresh_timing()
 
     def refresh(self) -> None:
         """Show the model as it is now."""
@@ -177,6 +178,9 @@ class StatusBar(QWidget):
             self._notes.setText(text)
             self._notes.setToolTip("\n".join(notes))
         self.refresh_clock()
+
+    def refresh_timing(self) -> None:
+        """Show the event-to-screen time of the last minute."""
         timing = self._latency()
         p50, p95 = formats.milliseconds(timing.p50_ms), formats.milliseconds(timing.p95_ms)
         self._timing.setText(f"event → screen {p50} / {p95}" if timing.samples else "event → screen —")

@@ -44,6 +44,32 @@ def test_the_first_paint_needs_neither_pyqtgraph_nor_numpy_nor_the_dock_library(
     assert done.stdout.strip() == "[]"
 
 
+def test_nothing_that_needs_the_docks_is_offered_before_they_are_there(make_window: MakeWindow) -> None:
+    window = make_window(populate=False)
+    for action in window.actions_.all():
+        if action.objectName() not in ("quit", "about", "theme", "zone", "fullscreen"):
+            action.trigger()
+    window.search_symbol("b")
+    window.save_layout()
+    assert window.exits == []
+    window.populate()
+    window.frame_clock.stop()
+    assert window.actions_.get("palette").isEnabled()
+
+
+def test_every_tab_tells_its_event_to_screen_time(make_window: MakeWindow, market: FakeMarket) -> None:
+    window = make_window()
+    window.frame_clock.tick()
+    for _ in range(3):
+        QApplication.processEvents()
+    window._status_ticks = 0
+    window._on_status_timer()
+    tips = {entry.name: entry.dock.tabWidget().toolTip() for entry in window.docks.panels()}
+    assert "event → screen p50 0 ms, p95 0 ms" in tips["ladder:1"]
+    assert "nothing shown" in tips["chart:1"]
+    assert window.findChild(StatusBar)._timing.text() == "event → screen 0 ms / 0 ms"
+
+
 def test_the_first_start_shows_the_depth_layout(make_window: MakeWindow) -> None:
     window = make_window()
     kinds = [entry.kind.id for entry in window.docks.panels()]
