@@ -86,7 +86,9 @@ class SimBook:
         self._bid_distances: list[float] = (bid_offsets / bid).tolist()
         self._ask_distances: list[float] = (ask_offsets / ask).tolist()
         bids = {price: self._quantity_at(price, 1 - price / bid, 1, even.bid) for price in (bid - bid_offsets).tolist()}
-        asks = {-price: self._quantity_at(price, price / ask - 1, -1, even.ask) for price in (ask + ask_offsets).tolist()}
+        asks = {
+            -price: self._quantity_at(price, price / ask - 1, -1, even.ask) for price in (ask + ask_offsets).tolist()
+        }
         self.bids = Ladder(1, bids)
         self.asks = Ladder(-1, asks)
         self._bid_target = len(bids)

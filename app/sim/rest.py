@@ -1,0 +1,245 @@
+"""Turns a REST path and query into Binance's answer: body, status and weight headers of one market.
+
+Weights, limits and error codes as documented (rest-api.md of binance-spot-api-docs; USDS-margined futures market data).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs
+
+from app.domain.ids import Market
+from app.sim import encoders
+from app.sim.book import SimBook
+from app.sim.catalogue import exchange_info, foreign_tickers
+from app.sim.limits import Ruling, Verdict, WeightMeter
+from app.sim.market import SimMarket, format_price, format_quantity
+
+DEFAULT_WEIGHT_LIMITS = {Market.SPOT: 6000, Market.USDM: 2400}
+_PREFIXES = {Market.SPOT: "/api/v3/", Market.USDM: "/fapi/v1/"}
+_USDM_DEPTH_WEIGHTS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
+_SPOT_DEPTH_MOST = 5000
+
+Row = dict[str, object]
+
+
+@dataclass(slots=True)
+class Answer:
+    """One HTTP answer."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class RestError(Exception):
+    """A refused request: the venue's code and message."""
+
+    def __init__(self, code: int, message: str, status: int = 400) -> None:
+        """Take the venue's code, its message and the HTTP status."""
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+
+@dataclass(slots=True)
+class OldBook:
+    """A copy of a book, served in place of the present one."""
+
+    update_id: int
+    bids: list[tuple[int, int]]
+    asks: list[tuple[int, int]]
+
+
+class RestDesk:
+    """Answers the REST requests of one market."""
+
+    def __init__(self, market: Market, source: SimMarket, meter: WeightMeter, now_ms: Callable[[], int]) -> None:
+        """Take the market's books and its weight meter; `now_ms` is UTC ms."""
+        self.market = market
+        self.meter = meter
+        self.lagged: dict[str, OldBook] = {}
+        self.lagged_answers_left = 0
+        self._source = source
+        self._now_ms = now_ms
+        self._prefix = _PREFIXES[market]
+
+    def answer(self, path: str, query: str) -> Answer:
+        """Answer a GET; never raises."""
+        values = {key: found[-1] for key, found in parse_qs(query, keep_blank_values=True).items()}
+        ruling = self.meter.spend(self._weight(path, values))
+        headers = {"X-MBX-USED-WEIGHT": str(ruling.used_weight), "X-MBX-USED-WEIGHT-1M": str(ruling.used_weight)}
+        if ruling.verdict is not Verdict.ALLOWED:
+            headers["Retry-After"] = str(ruling.retry_after_s)
+            return Answer(ruling.verdict.value, _error_body(-1003, self._refusal(ruling)), headers)
+        try:
+            return Answer(200, self._body(path, values).encode(), headers)
+        except RestError as error:
+            return Answer(error.status, _error_body(error.code, str(error)), headers)
+
+    def _refusal(self, ruling: Ruling) -> str:
+        if ruling.verdict is Verdict.BANNED:
+            return (
+                f"Way too much request weight used; IP banned until {int(ruling.until_s * 1000)}. "
+                "Please use WebSocket Streams for live updates to avoid bans."
+            )
+        return (
+            f"Too much request weight used; current limit is {self.meter.limit} request weight per 1 MINUTE. "
+            "Please use WebSocket Streams for live updates to avoid polling the API."
+        )
+
+    def _weight(self, path: str, values: dict[str, str]) -> int:
+        name = path.removeprefix(self._prefix)
+        spot = self.market is Market.SPOT
+        if name == "depth":
+            return self._depth_weight(values.get("limit", ""))
+        if name == "exchangeInfo":
+            return 20 if spot else 1
+        one = "symbol" in values
+        if name == "ticker/24hr":
+            if not spot:
+                return 1 if one else 40
+            count = 1 if one else _count_of(values.get("symbols"))
+            return 2 if 1 <= count <= 20 else 40 if 21 <= count <= 100 else 80
+        if name == "ticker/bookTicker":
+            return 2 if one else 4 if spot else 5
+        return 1
+
+    def _depth_weight(self, limit_text: str) -> int:
+        limit = int(limit_text) if limit_text.isdecimal() else (100 if self.market is Market.SPOT else 500)
+        if self.market is Market.USDM:
+            return _USDM_DEPTH_WEIGHTS.get(limit, 2)
+        return 5 if limit <= 100 else 25 if limit <= 500 else 50 if limit <= 1000 else 250
+
+    def _body(self, path: str, values: dict[str, str]) -> str:
+        if not path.startswith(self._prefix):
+            raise RestError(-5000, f"Path {path}, Method GET is invalid", 404)
+        name = path.removeprefix(self._prefix)
+        if name == "ping":
+            return "{}"
+        if name == "time":
+            return f'{{"serverTime":{self._now_ms()}}}'
+        if name == "exchangeInfo":
+            return _dump(exchange_info(self.market, self._source, self.meter.limit, self._now_ms()))
+        if name == "depth":
+            return self._depth(values)
+        if name == "ticker/24hr":
+            return self._tickers(values, self._day_ticker)
+        if name == "ticker/bookTicker":
+            return self._tickers(values, self._book_ticker)
+        raise RestError(-5000, f"Path {path}, Method GET is invalid", 404)
+
+    def _depth(self, values: dict[str, str]) -> str:
+        book = self._find(values.get("symbol"))
+        limit = self._depth_limit(values.get("limit"))
+        symbol = book.listing.symbol
+        if self.lagged_answers_left > 0 and symbol in self.lagged:
+            self.lagged_answers_left -= 1
+            old = self.lagged[symbol]
+            return encoders.depth_answer(
+                book.listing, old.update_id, old.bids[:limit], old.asks[:limit], self._now_ms()
+            )
+        update_id, bids, asks = book.snapshot(limit, ahead=True)
+        return encoders.depth_answer(book.listing, update_id, bids, asks, self._now_ms())
+
+    def _depth_limit(self, text: str | None) -> int:
+        if text is None:
+            return 100 if self.market is Market.SPOT else 500
+        if not text.isdecimal() or int(text) < 1:
+            raise RestError(-1100, "Illegal characters found in parameter 'limit'; legal range is '^[0-9]{1,20}$'.")
+        limit = int(text)
+        if self.market is Market.SPOT:
+            return min(limit, _SPOT_DEPTH_MOST)
+        if limit not in _USDM_DEPTH_WEIGHTS:
+            raise RestError(-4021, f"{limit} is not valid depth limit.")
+        return limit
+
+    def _find(self, symbol: str | None) -> SimBook:
+        if not symbol:
+            raise RestError(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
+        book = self._source.books[self.market].get(symbol)
+        if book is None or not book.trading:
+            raise RestError(-1121, "Invalid symbol.")
+        return book
+
+    def _tickers(self, values: dict[str, str], write: Callable[[SimBook], Row]) -> str:
+        if "symbol" in values:
+            return _dump(write(self._find(values["symbol"])))
+        if "symbols" in values and self.market is Market.SPOT:
+            return _dump([write(self._find(symbol)) for symbol in _names(values["symbols"])])
+        rows = [write(book) for book in self._source.books[self.market].values() if book.trading]
+        if write == self._day_ticker:
+            rows += foreign_tickers(self.market)
+        return _dump(rows)
+
+    def _book_ticker(self, book: SimBook) -> Row:
+        top = book.top(book.update_id)
+        row: Row = {
+            "symbol": book.listing.symbol,
+            "bidPrice": format_price(book.listing, top.bid),
+            "bidQty": format_quantity(book.listing, top.bid_quantity),
+            "askPrice": format_price(book.listing, top.ask),
+            "askQty": format_quantity(book.listing, top.ask_quantity),
+        }
+        if self.market is Market.USDM:
+            row |= {"lastUpdateId": book.update_id, "time": self._now_ms()}
+        return row
+
+    def _day_ticker(self, book: SimBook) -> Row:
+        listing = book.listing
+        last = format_price(listing, book.best_bid)
+        opening = f"{listing.price:.{listing.price_decimals}f}"
+        change = float(last) - float(opening)
+        now = self._now_ms()
+        row: Row = {
+            "symbol": listing.symbol,
+            "priceChange": f"{change:.{listing.price_decimals}f}",
+            "priceChangePercent": f"{100 * change / float(opening):.3f}",
+            "weightedAvgPrice": last,
+            "lastPrice": last,
+            "lastQty": format_quantity(listing, 1),
+            "openPrice": opening,
+            "highPrice": max(last, opening, key=float),
+            "lowPrice": min(last, opening, key=float),
+            "volume": f"{listing.quote_volume_usd / listing.price:.{listing.quantity_decimals}f}",
+            "quoteVolume": f"{listing.quote_volume_usd:.2f}",
+            "openTime": now - 86_400_000,
+            "closeTime": now,
+            "firstId": 1,
+            "lastId": 1_000_000,
+            "count": 1_000_000,
+        }
+        if self.market is Market.SPOT:
+            row |= {"prevClosePrice": opening} | {
+                key: value for key, value in self._book_ticker(book).items() if key != "symbol"
+            }
+        return row
+
+
+def _names(text: str) -> list[str]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise RestError(-1100, "Illegal characters found in parameter 'symbols'.")
+    return [str(name) for name in found]
+
+
+def _count_of(text: str | None) -> int:
+    if text is None:
+        return 0
+    try:
+        return len(_names(text))
+    except RestError:
+        return 1
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _error_body(code: int, message: str) -> bytes:
+    return _dump({"code": code, "msg": message}).encode()
