@@ -135,10 +135,10 @@ class RedisTickSink:
                 self._tell("ok", "")
                 scripts = client.register_script(_PUT_TICKS), client.register_script(_PUBLISH_GROUPS)
                 while True:
-                    await self._wake.wait()
                     self._wake.clear()
                     await self._flush(*scripts)
                     await asyncio.sleep(_FLUSH_S)
+                    await self._wake.wait()
             except (RedisError, OSError, TimeoutError, ValueError) as error:
                 words = str(error) or "no answer"
                 where = mask_url(self._url)
