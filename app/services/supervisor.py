@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from app.domain.errors import FatalFeedError, FathomError, RetryableFeedError
+from app.domain.errors import BadFrameError, FathomError, RetryableFeedError
 from app.venues.backoff import Backoff, BackoffPolicy
 
 _log = logging.getLogger("fathom.supervisor")
@@ -26,9 +26,10 @@ Report = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SupervisionPolicy:
-    """Pauses between tries, and how often a job that died of a bug is started again."""
+    """Pauses between tries, what is worth one, and how often a job that died of a bug is started again."""
 
     backoff: BackoffPolicy = field(default_factory=BackoffPolicy)
+    retryable: tuple[type[Exception], ...] = (RetryableFeedError, BadFrameError, OSError)
     bug_restarts: int = 3
 
 
@@ -54,16 +55,15 @@ async def supervise(
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            failure = cause_of(error)
+            failure = cause_of(error, policy.retryable)
             healthy_s = time.monotonic() - started_s
             if healthy_s >= policy.backoff.healthy_s:
                 bugs = 0
-            if isinstance(failure, RetryableFeedError):
+            if isinstance(failure, policy.retryable):
                 pause_s = backoff.failed(healthy_s)
                 on_report(name, f"{failure}; trying again in {pause_s:.0f} s" if pause_s >= 1 else str(failure))
             elif isinstance(failure, FathomError):
-                kind = "stopped" if isinstance(failure, FatalFeedError) else "stopped by an error"
-                on_report(name, f"{name} {kind}: {failure}")
+                on_report(name, f"{name} stopped: {failure}")
                 return
             else:
                 bugs += 1
@@ -77,15 +77,14 @@ async def supervise(
         await asyncio.sleep(pause_s)
 
 
-def cause_of(error: BaseException) -> BaseException:
+def cause_of(error: BaseException, retryable: tuple[type[Exception], ...]) -> BaseException:
     """Return the one failure that decides out of a group: a bug before a fatal error before a retryable one."""
     if not isinstance(error, BaseExceptionGroup):
         return error
-    found = [cause_of(inner) for inner in error.exceptions]
-    return min(found, key=_rank)
 
+    def rank(failure: BaseException) -> int:
+        if isinstance(failure, retryable):
+            return 2
+        return 1 if isinstance(failure, FathomError) else 0
 
-def _rank(error: BaseException) -> int:
-    if isinstance(error, RetryableFeedError):
-        return 2
-    return 1 if isinstance(error, FathomError) else 0
+    return min((cause_of(inner, retryable) for inner in error.exceptions), key=rank)

@@ -9,121 +9,47 @@ replaced as planned stays until its successor delivers, so that the stream of fr
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Collection
 from random import Random
-from typing import Final, Protocol
+from typing import Any, Final
 
 from app.domain.clock import Clock
 from app.domain.errors import BadFrameError
 from app.domain.health import LinkHealth, LinkState
 from app.domain.units import NS_PER_S
-from app.venues.backoff import Backoff, BackoffPolicy
+from app.venues.backoff import Backoff
 from app.venues.connection import Connection
+from app.venues.explain import LinkLost
 from app.venues.limiter import RateLimit, wait_turn
-from app.venues.reasons import LinkLost
+from app.venues.link_ports import Channel, LinkOptions, LinkOwner, Send
 from app.venues.sleep import SleepSensor
 
+__all__ = ["Channel", "Link", "LinkOptions", "LinkOwner", "Send"]
+
 _log = logging.getLogger("fathom.venues.link")
-
-Send = Callable[[str], Awaitable[None]]
-
-
-class Channel(Protocol):
-    """The venue's side of one connection."""
-
-    ready: bool
-    """Whether every subscription is confirmed and data comes."""
-    shutdown_announced: bool
-
-    async def begin(self, send: Send) -> None:
-        """Subscribe and return when that is confirmed. Raises LinkLost."""
-        ...
-
-    def inspect(self, raw: bytes) -> None:
-        """See every frame as it arrives. Raises LinkLost to end the connection."""
-        ...
-
-    def silence(self, now_s: float) -> str | None:
-        """Return why the connection is useless although frames may come; `now_s` is monotonic."""
-        ...
-
-
-class LinkOwner(Protocol):
-    """Who a link works for. All calls are synchronous and quick."""
-
-    def new_channel(self) -> Channel:
-        """Return a channel for a fresh connection."""
-        ...
-
-    def on_frame(self, raw: bytes) -> None:
-        """Take one frame. Raises BadFrameError."""
-        ...
-
-    def on_up(self) -> None:
-        """Note that data begins: called before its first frame."""
-        ...
-
-    def on_down(self, reason: str) -> None:
-        """Note that data has ended; called once after each `on_up`."""
-        ...
-
-    def on_trouble(self, reason: str, retry_in_s: float) -> None:
-        """Note a failed attempt or a loss, and when the next attempt follows."""
-        ...
-
-    def on_notice(self, text: str) -> None:
-        """Note a planned replacement and the like."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkOptions:
-    """Limits in seconds unless named otherwise."""
-
-    open_timeout_s: float = 10.0
-    ping_interval_s: float = 5.0
-    ping_timeout_s: float = 5.0
-    close_timeout_s: float = 1.0
-    stale_after_s: float = 3.0
-    subscribe_timeout_s: float = 10.0
-    tick_s: float = 0.25
-    sleep_gap_s: float = 5.0
-    planned_age_s: float = (24 * 60 - 10) * 60.0
-    """Binance ends a connection after 24 h."""
-    planned_jitter: float = 0.05
-    """Connections opened together are replaced up to this share of the age earlier, each at its own time."""
-    overlap_s: float = 2.0
-    """How long a successor fills up beside its predecessor before it takes over."""
-    replace_timeout_s: float = 30.0
-    max_size: int = 4 * 2**20
-    bad_frames: int = 100
-    bad_frames_window_s: float = 10.0
-    backoff: BackoffPolicy = field(default_factory=BackoffPolicy)
-
 
 _COVERED: Final = frozenset((LinkState.CONNECTING, LinkState.SYNCING, LinkState.STALE, LinkState.BACKOFF))
 
 
 class _Life:
-    """One connection with its channel and the tasks that read and subscribe."""
+    """One connection with its channel and the tasks that read and subscribe. Times are monotonic seconds."""
 
-    def __init__(self, connection: Connection, channel: Channel) -> None:
+    def __init__(self, connection: Connection, channel: Channel, now_s: float, replace_at_s: float) -> None:
         self.connection = connection
         self.channel = channel
-        self.reader: asyncio.Task[str] | None = None
+        self.reader: asyncio.Task[LinkLost] | None = None
         self.subscriber: asyncio.Task[None] | None = None
-        self.opened_s = 0.0
-        self.heard_s = 0.0
+        self.opened_s = now_s
+        self.heard_s = now_s
+        self.replace_at_s = replace_at_s
         self.frames_seen = 0
 
-    def tasks(self) -> list[asyncio.Task[str] | asyncio.Task[None]]:
+    def tasks(self) -> list[asyncio.Task[Any]]:
         return [task for task in (self.reader, self.subscriber) if task is not None]
 
-    def ended(self) -> str | None:
+    def ended(self) -> LinkLost | None:
         """Return why this connection is over, None while it is not. Lets bugs of reader and subscriber through."""
         if self.reader is not None and self.reader.done():
             return self.reader.result()
@@ -131,7 +57,7 @@ class _Life:
             try:
                 self.subscriber.result()
             except LinkLost as lost:
-                return lost.reason
+                return lost
         return None
 
 
@@ -202,71 +128,80 @@ class Link:
                 await wait_turn(self._attempts, self._now_s)
                 self._health.reconnects += not first
                 first = False
-                healthy_s = 0.0
-                wait_s = 0.0
+                self._health.retry_at_ns = None
+                self._set(LinkState.CONNECTING)
                 try:
-                    self._set(LinkState.CONNECTING)
-                    self._health.retry_at_ns = None
-                    reason = await self._live_through()
-                except LinkLost as lost:
-                    reason, wait_s = lost.reason, lost.wait_s
-                if self._live_since_s is not None:
-                    healthy_s = self._now_s() - self._live_since_s
-                    self._live_since_s = None
-                    self._owner.on_down(reason)
-                pause_s = max(self._backoff.failed(healthy_s), wait_s)
+                    lost = await self._live_through()
+                except LinkLost as failed:
+                    lost = failed
+                reason = lost.reason
+                pause_s = max(self._backoff.failed(self._down(reason)), lost.wait_s)
                 self._health.connected_ns = None
                 self._health.retry_at_ns = self._clock.wall_ns() + int(pause_s * NS_PER_S)
                 self._set(LinkState.BACKOFF, reason)
                 self._owner.on_trouble(reason, pause_s)
                 await asyncio.sleep(pause_s)
         finally:
+            self._down("stopped")
             self._cover = None
             self._set(LinkState.STOPPED)
 
-    async def _live_through(self) -> str:
+    def _down(self, reason: str) -> float:
+        """Announce the end of data if there was any; return for how many seconds it flowed."""
+        if self._live_since_s is None:
+            return 0.0
+        healthy_s = self._now_s() - self._live_since_s
+        self._live_since_s = None
+        self._owner.on_down(reason)
+        return healthy_s
+
+    async def _live_through(self) -> LinkLost:
         """Open a connection and stay with it and its planned successors; return why the data ended."""
         life = await self._open()
+        self._sensor = SleepSensor(self._clock.monotonic_ns(), self._options.sleep_gap_s)
+        self._begin(life)
+        opening: asyncio.Task[_Life] | None = None
         successor: _Life | None = None
         try:
             while True:
-                tasks = life.tasks() + (successor.tasks() if successor is not None else [])
+                tasks = [*life.tasks(), *(successor.tasks() if successor else ()), *((opening,) if opening else ())]
                 running = [task for task in tasks if not task.done()]
-                if running:
-                    await asyncio.wait(
-                        running, timeout=self._options.tick_s, return_when=asyncio.FIRST_COMPLETED
-                    )
+                await _wait_any(running, self._options.tick_s)
                 slept = self._sensor.look(self._clock.monotonic_ns())
                 if slept is not None:
-                    return slept
-                reason = self._verdict(life)
-                if successor is None:
-                    if reason is not None:
-                        return reason
-                    if self._wants_successor(life):
-                        successor = await self._open_successor(life)
-                    continue
-                failed = successor.ended() or self._overdue(successor)
-                if failed is not None:
-                    gone, successor = successor, None
-                    await self._end(gone)
-                    life.opened_s = self._now_s() - self._age_limit_s(life) + self._options.replace_timeout_s
-                    self._owner.on_notice(f"the planned new connection failed ({failed}); it is tried again later")
-                    if reason is not None:
-                        return reason
-                elif successor.channel.ready and (reason is not None or self._overlapped(successor)):
-                    old, life, successor = life, successor, None
-                    await self._hand_over(old, life)
-                elif reason is not None:
-                    return reason
+                    return LinkLost(slept)
+                lost = self._verdict(life)
+                if opening is not None and opening.done():
+                    try:
+                        successor = opening.result()
+                    except LinkLost as failed:
+                        self._put_off_replacement(life, failed)
+                    opening = None
+                if successor is not None:
+                    useless = successor.ended() or self._overdue(successor)
+                    if useless is not None:
+                        self._put_off_replacement(life, useless)
+                        gone, successor = successor, None
+                        await self._end(gone)
+                    elif successor.channel.ready and (lost is not None or self._overlapped(successor)):
+                        old, life, successor = life, successor, None
+                        await self._hand_over(old, life)
+                        continue
+                if lost is not None:
+                    return lost
+                if successor is None and opening is None and self._wants_successor(life):
+                    opening = asyncio.create_task(self._open_successor(life), name=f"{self._health.name} successor")
         finally:
             self._current = None
-            await self._end(life)
-            if successor is not None:
-                await self._end(successor)
+            if opening is not None:
+                opening.cancel()
+                await asyncio.wait((opening,))
+                if not opening.cancelled() and opening.exception() is None:
+                    successor = opening.result()
+            await asyncio.gather(self._end(life), *((self._end(successor),) if successor else ()))
 
     async def _open(self) -> _Life:
-        """Open a socket and begin to subscribe on it."""
+        """Open a socket and begin to subscribe on it. Raises LinkLost."""
         options = self._options
         channel = self._owner.new_channel()
         connection = Connection(
@@ -280,20 +215,22 @@ class Link:
             max_size=options.max_size,
         )
         await connection.open()
-        life = _Life(connection, channel)
-        life.opened_s = life.heard_s = self._now_s()
-        if self._current is None:
-            self._current = life
-            self._too_bad = False
-            self._bad_times.clear()
-            self._health.connected_ns = self._clock.wall_ns()
-            self._set(LinkState.SYNCING, "connected; subscribing")
-            connection.on_inspected = self._go_live_when_ready
-        life.reader = asyncio.create_task(connection.read(), name=f"{self._health.name} reader")
-        life.subscriber = asyncio.create_task(
-            self._subscribe(channel, connection), name=f"{self._health.name} subscriber"
-        )
+        now_s = self._now_s()
+        age_s = options.planned_age_s * (1.0 - self._random.random() * options.planned_jitter)
+        life = _Life(connection, channel, now_s, now_s + age_s)
+        name = self._health.name
+        life.reader = asyncio.create_task(connection.read(), name=f"{name} reader")
+        life.subscriber = asyncio.create_task(self._subscribe(channel, connection), name=f"{name} subscriber")
         return life
+
+    def _begin(self, life: _Life) -> None:
+        """Make a fresh connection the one that goes live as soon as it delivers."""
+        self._current = life
+        self._too_bad = False
+        self._bad_times.clear()
+        self._health.connected_ns = self._clock.wall_ns()
+        self._set(LinkState.SYNCING, "connected; subscribing")
+        life.connection.on_held = self._go_live_when_ready
 
     async def _subscribe(self, channel: Channel, connection: Connection) -> None:
         try:
@@ -314,40 +251,43 @@ class Link:
             tasks = life.tasks()
             for task in tasks:
                 task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(*tasks, return_exceptions=True)
+            for result in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(result, Exception) and not isinstance(result, LinkLost):
+                    _log.error("%s failed while it ended", self._health.name, exc_info=result)
 
     # -- watching ------------------------------------------------------------------------------------------------
 
-    def _verdict(self, life: _Life) -> str | None:
+    def _verdict(self, life: _Life) -> LinkLost | None:
         """Return why the connection has to be given up, None when it is well."""
-        reason = life.ended()
-        if reason is not None:
-            return reason
+        ended = life.ended()
+        if ended is not None:
+            return ended
         if self._too_bad:
             options = self._options
-            return f"{options.bad_frames} unreadable frames within {options.bad_frames_window_s:g} s"
+            return LinkLost(f"{options.bad_frames} unreadable frames within {options.bad_frames_window_s:g} s")
         now_s = self._now_s()
         frames = life.connection.frames
         if frames != life.frames_seen:
             life.frames_seen, life.heard_s = frames, now_s
-        subscribed = life.subscriber is None or life.subscriber.done()
-        reason = life.channel.silence(now_s) if subscribed else None
+        if life.subscriber is not None and not life.subscriber.done():
+            return None
+        reason = life.channel.silence(now_s)
         silent_s = now_s - life.heard_s
-        if reason is None and subscribed and silent_s >= self._options.stale_after_s:
+        if reason is None and silent_s >= self._options.stale_after_s:
             reason = f"no data for {silent_s:.1f} s although the connection looks open"
             if not life.channel.ready:
                 reason = f"the subscription was confirmed but nothing came for {silent_s:.1f} s"
-        if reason is not None:
-            self._set(LinkState.STALE, reason)
-        return reason
+        if reason is None:
+            return None
+        self._set(LinkState.STALE, reason)
+        return LinkLost(reason)
 
     def _go_live_when_ready(self) -> None:
-        """Announce data and let the held frames through as soon as the first connection of an outage is ready."""
+        """Announce data and let the held frames through once the first connection of an outage is ready."""
         life = self._current
         if life is None or not life.channel.ready:
             return
-        life.connection.on_inspected = None
+        life.connection.on_held = None
         self._live_since_s = self._now_s()
         self._set(LinkState.LIVE)
         self._owner.on_up()
@@ -357,6 +297,7 @@ class Link:
         health = self._health
         health.frames += 1
         health.bytes += len(raw)
+        health.last_frame_ns = self._clock.wall_ns()
         try:
             self._owner.on_frame(raw)
         except BadFrameError as error:
@@ -372,44 +313,48 @@ class Link:
 
     # -- planned replacement -------------------------------------------------------------------------------------
 
-    def _age_limit_s(self, life: _Life) -> float:
-        # the id of the object gives each connection its own share of the jitter without more state
-        share = Random(id(life)).random() * self._options.planned_jitter
-        return self._options.planned_age_s * (1.0 - share)
-
     def _wants_successor(self, life: _Life) -> bool:
-        if self._live_since_s is None:
+        if not self.is_live:
             return False
-        return life.channel.shutdown_announced or self._now_s() - life.opened_s >= self._age_limit_s(life)
+        return life.channel.shutdown_announced or self._now_s() >= life.replace_at_s
 
-    async def _open_successor(self, life: _Life) -> _Life | None:
-        why = "the venue announced its shutdown" if life.channel.shutdown_announced else "planned, before its 24 h end"
-        self._owner.on_notice(f"opening a second connection that will take over ({why})")
+    async def _open_successor(self, life: _Life) -> _Life:
+        why = "the venue announced its shutdown" if life.channel.shutdown_announced else "planned, before its age limit"
         life.channel.shutdown_announced = False
+        self._owner.on_notice(f"opening a second connection that will take over ({why})")
         await wait_turn(self._attempts, self._now_s)
         self._health.reconnects += 1
-        try:
-            return await self._open()
-        except LinkLost as lost:
-            life.opened_s = self._now_s() - self._age_limit_s(life) + self._options.replace_timeout_s
-            self._owner.on_notice(f"the planned new connection failed ({lost.reason}); it is tried again later")
-            return None
+        return await self._open()
+
+    def _put_off_replacement(self, life: _Life, failure: LinkLost) -> None:
+        life.replace_at_s = self._now_s() + self._options.replace_timeout_s
+        self._owner.on_notice(f"the planned second connection failed ({failure.reason}); it is tried again later")
 
     def _overlapped(self, successor: _Life) -> bool:
         return self._now_s() - successor.opened_s >= self._options.overlap_s
 
-    def _overdue(self, successor: _Life) -> str | None:
+    def _overdue(self, successor: _Life) -> LinkLost | None:
         if self._now_s() - successor.opened_s < self._options.replace_timeout_s or successor.channel.ready:
             return None
-        return "it delivered nothing"
+        return LinkLost("it delivered nothing")
 
     async def _hand_over(self, old: _Life, new: _Life) -> None:
         """Let the successor take over: what both delivered is dropped by the books as already known."""
         old.connection.mute()
         self._current = new
+        self._too_bad = False
         new.heard_s = self._now_s()
         await new.connection.drain()
         new.connection.go_live()
         self._health.connected_ns = self._clock.wall_ns()
+        self._set(LinkState.LIVE)
         self._owner.on_notice("the second connection has taken over; the old one is closed")
         await self._end(old)
+
+
+async def _wait_any(tasks: Collection[asyncio.Task[Any]], limit_s: float) -> None:
+    """Return when one of the tasks is done, after `limit_s` at the latest."""
+    if tasks:
+        await asyncio.wait(tasks, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+    else:
+        await asyncio.sleep(limit_s)

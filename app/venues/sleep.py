@@ -17,9 +17,7 @@ class SleepSensor:
 
     __slots__ = ("_last_monotonic_ns", "_offset_ns", "_tolerance_ns", "_wall_ns")
 
-    def __init__(
-        self, monotonic_ns: int, tolerance_s: float = 5.0, wall_ns: Callable[[], int] = time.time_ns
-    ) -> None:
+    def __init__(self, monotonic_ns: int, tolerance_s: float = 5.0, wall_ns: Callable[[], int] = time.time_ns) -> None:
         self._wall_ns = wall_ns
         self._tolerance_ns = int(tolerance_s * NS_PER_S)
         self._last_monotonic_ns = monotonic_ns
