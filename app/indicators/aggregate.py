@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +54,7 @@ def aggregate(
     loose = np.where(known[:, None, None], np.nan_to_num(unconfirmed_usd), 0.0)
 
     def summed(values: npt.NDArray[np.generic]) -> FloatArray:
-        flat = values.reshape(count, -1).astype(np.float64)
+        flat = values.reshape(count, math.prod(values.shape[1:])).astype(np.float64)
         return (weights @ flat).reshape(groups, *values.shape[1:])
 
     total_usd = summed(volume)
