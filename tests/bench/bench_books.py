@@ -3,8 +3,8 @@
 The messages are the real ones of BTCUSDT USD-M (`binance_hftbacktest/usdm_btcusdt_20240808.gz`). All contestants run in
 turn within each repeat, the CPU seconds of this process are counted, and medians are compared. Ours is the full path:
 decoding, the sequence rule, levels, and `DepthTable.measure`, which gives 28 sums, the unconfirmed volume and the
-coverage. ccxt's is `binanceusdm.handle_order_book_message` on what orjson decoded, and the faster of two ways to sum its
-sides. Run as `python -m tests.bench.bench_books`.
+coverage. ccxt's is `binanceusdm.handle_order_book_message` on what orjson decoded, and the faster of two ways to sum
+its sides. Run as `python -m tests.bench.bench_books`.
 """
 
 from __future__ import annotations
