@@ -28,6 +28,7 @@ from app.domain.errors import FathomError
 from app.launch import child_environment, command_line
 from app.paths import Paths
 from app.settings.store import Settings
+from app.ui.instance import SingleInstance
 from app.ui.mainwindow import MainWindow, capture_screenshots
 from app.ui.registry import PanelKind, PanelRegistry
 from app.viewmodels.layouts import LayoutStore
@@ -80,9 +81,19 @@ class Sources:
 def run_desktop(options: DesktopOptions) -> int:
     """Open the workstation and return the exit code."""
     application = runtime.make_application(options.argv)
+    instance = SingleInstance(options.paths.base)
+    if not instance.acquire():
+        if not instance.ask_first_to_raise():
+            raise FathomError(f"another Fathom uses {options.paths.base} and does not answer")
+        _log.warning("Fathom runs already with this folder; its window was brought to the front")
+        return 0
     stop = runtime.Exit()
     desktop = Desktop(options, application, stop)
-    return runtime.run(desktop.main, app=application, stop=stop, on_crash=desktop.on_crash)
+    instance.raised.connect(desktop.bring_to_front)
+    try:
+        return runtime.run(desktop.main, app=application, stop=stop, on_crash=desktop.on_crash)
+    finally:
+        instance.release()
 
 
 class Desktop:
@@ -185,6 +196,13 @@ class Desktop:
                 _log.info("screenshot %s", path)
         if options.quit_after:
             self._stop.request("--quit")
+
+    def bring_to_front(self) -> None:
+        """Show the window to a person who started the program a second time."""
+        if self._window is not None:
+            self._window.showNormal() if self._window.isMinimized() else self._window.show()
+            self._window.raise_()
+            self._window.activateWindow()
 
     def on_crash(self, sentence: str) -> None:
         """Tell the user about an unexpected error."""

@@ -1,4 +1,4 @@
-"""Log lines to a rotating file (5 x 5 MB, readable by the user only) and warnings to the terminal; secrets are masked."""
+"""Log lines to a rotating file (5 x 5 MB, for the user's eyes only), warnings to the terminal; secrets are masked."""
 
 from __future__ import annotations
 

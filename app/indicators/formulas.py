@@ -163,7 +163,8 @@ def evaluate(line: Line, window: DepthWindow, convention: Convention = Conventio
         known = _side_known(window, side, band)
         values = np.where(known == Known.MISSING, np.nan, window.usd[:, side, band])
         return Curve(values, known, window.unconfirmed[:, side, band])
-    assert line.bid is not None and line.ask is not None
+    assert line.bid is not None
+    assert line.ask is not None
     bid, ask = window.usd[:, BID, line.bid], window.usd[:, ASK, line.ask]
     bid_known, ask_known = _side_known(window, BID, line.bid), _side_known(window, ASK, line.ask)
     exact = (bid_known == Known.EXACT) & (ask_known == Known.EXACT)

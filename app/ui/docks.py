@@ -16,11 +16,12 @@ from PySide6.QtCore import QByteArray, QObject, QRect, Signal
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
 
-from app.ui import formats, icons, theme
+from app.ui import icons, theme
 from app.ui.frameclock import FrameClock
 from app.ui.panels.base import Panel
 from app.ui.registry import PanelKind, PanelRegistry
 from app.ui.screens import fit_to_screens
+from app.viewmodels import formats
 from app.viewmodels.layouts import JsonObject, LayoutRecord, PanelRecord
 
 _log = logging.getLogger("fathom.ui.docks")

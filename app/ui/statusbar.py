@@ -8,8 +8,9 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
-from app.ui import formats, theme, zone
+from app.ui import theme, zone
 from app.ui.frameclock import Latency
+from app.viewmodels import formats
 from app.viewmodels.status import FeedLight, Mode, StatusModel
 
 

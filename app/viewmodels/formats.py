@@ -187,7 +187,7 @@ def known_to(side: str, known_to_pct: float | None) -> str:
         return f"{side} not known yet"
     if math.isinf(known_to_pct) or (side == "bid" and known_to_pct >= 100):
         return f"{side} wholly known"
-    return f"{side} known to {known_to_short(known_to_pct)}"
+    return f"{side} known to {_reach(known_to_pct)}"
 
 
 def known_to_short(known_to_pct: float | None) -> str:
@@ -196,4 +196,8 @@ def known_to_short(known_to_pct: float | None) -> str:
         return UNKNOWN
     if math.isinf(known_to_pct) or known_to_pct >= 100:
         return "all"
+    return _reach(known_to_pct)
+
+
+def _reach(known_to_pct: float) -> str:
     return percent(known_to_pct, 2 if known_to_pct < 1 else 1 if known_to_pct < 10 else 0)

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QGraphicsGridLayout, QLabel, QToolButton, QVBoxLay
 
 from app.domain.ids import Market
 from app.domain.units import NS_PER_MS
-from app.ui import formats, icons, theme, zone
+from app.ui import icons, theme, zone
 from app.ui.charts import palette, scales
 from app.ui.charts.axes import Tag, TimeAxis, ValueAxis
 from app.ui.charts.canvas import ChartBox, Crosshair, CurveLayer
@@ -25,6 +25,7 @@ from app.ui.charts.legend import Legend, LegendLine
 from app.ui.charts.raster import Ink
 from app.ui.charts.readout import Reading, nearest_curve, readings, value_text
 from app.ui.charts.title import TitleLine
+from app.viewmodels import formats
 from app.viewmodels.chart_series import Rows
 from app.viewmodels.depth_chart import DepthChartModel, TimeView, curve_key
 

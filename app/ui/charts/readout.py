@@ -13,7 +13,7 @@ from app.domain.coverage import Known
 from app.domain.ids import Market
 from app.domain.units import MS_PER_MINUTE
 from app.indicators.formulas import Kind, Line
-from app.ui import formats
+from app.viewmodels import formats
 from app.viewmodels.chart_series import BREAK, TICK_GAP_MS, Rows
 from app.viewmodels.depth_chart import DepthChartModel, curve_key
 

@@ -8,7 +8,8 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtGui import QBrush, QColor
 
 from app.domain.health import FeedEvent, FeedEventKind
-from app.ui import formats, theme, zone
+from app.ui import theme, zone
+from app.viewmodels import formats
 
 _Index = QModelIndex | QPersistentModelIndex
 

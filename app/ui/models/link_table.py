@@ -7,7 +7,8 @@ from typing import Any, Final
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QBrush, QColor
 
-from app.ui import formats, theme
+from app.ui import theme
+from app.viewmodels import formats
 from app.viewmodels.feeds import FeedRow, LinkRow
 
 _Index = QModelIndex | QPersistentModelIndex

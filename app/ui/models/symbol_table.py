@@ -8,7 +8,8 @@ from typing import Any, Final
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QBrush, QColor
 
-from app.ui import formats, icons, theme
+from app.ui import icons, theme
+from app.viewmodels import formats
 from app.viewmodels.symbols import Cell, Column, SymbolsModel
 
 _Index = QModelIndex | QPersistentModelIndex

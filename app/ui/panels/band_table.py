@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from app.domain.coverage import Coverage
 from app.domain.units import ASK, BID, DEPTHS_PCT
-from app.ui import formats, theme
+from app.ui import theme
+from app.viewmodels import formats
 from app.viewmodels.sources import BookView
 
 ROW: Final = 18

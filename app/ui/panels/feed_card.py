@@ -7,9 +7,10 @@ from typing import Final
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from app.ui import formats, theme
+from app.ui import theme
 from app.ui.panels.common import plain_label
 from app.ui.statusbar import ElidedLabel
+from app.viewmodels import formats
 from app.viewmodels.feeds import FeedRow
 
 MARKS: Final = {"grey": "○", "amber": "◐", "green": "●", "red": "■"}

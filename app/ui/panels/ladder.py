@@ -9,12 +9,13 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QToolButton, QVBoxLayout, 
 
 from app.domain.ids import Market
 from app.domain.units import ASK, BID
-from app.ui import formats, theme
+from app.ui import theme
 from app.ui.panels.band_table import BandTable
 from app.ui.panels.base import Panel
 from app.ui.panels.common import LinkButton, MarketSwitch, plain_label
 from app.ui.panels.ladder_canvas import LadderCanvas
 from app.ui.statusbar import ElidedLabel
+from app.viewmodels import formats
 from app.viewmodels.ladder import LadderModel, LadderView
 from app.viewmodels.linking import LINK_GROUPS
 

@@ -9,7 +9,8 @@ from PySide6.QtGui import QColor, QFontMetrics, QHelpEvent, QPainter, QPaintEven
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from app.domain.units import ASK, BID, DEPTHS_PCT
-from app.ui import formats, theme
+from app.ui import theme
+from app.viewmodels import formats
 from app.viewmodels.ladder import LadderSide, LadderView
 
 ROW: Final = 18

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.domain.coverage import Coverage, Known
 from app.domain.units import NS_PER_S
-from app.ui import formats
+from app.viewmodels import formats
 
 
 @pytest.mark.parametrize(
