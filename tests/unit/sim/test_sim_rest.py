@@ -9,7 +9,7 @@ import pytest
 from app.domain.ids import Market
 from app.sim.limits import WeightMeter
 from app.sim.market import SimMarket
-from app.sim.rest import Answer, RestDesk
+from app.sim.rest import Answer, OldBook, RestDesk
 
 SYMBOLS = ["BTCUSDT", "LINKUSDT", "PEPEUSDT"]
 SOURCE = SimMarket(seed=1, symbols=SYMBOLS)
@@ -130,3 +130,17 @@ def test_day_tickers_carry_the_volume_that_ranks_pairs() -> None:
     assert volumes["BTCUSDT"] > volumes["LINKUSDT"] > 0
     tops = json.loads(desk(Market.SPOT).answer("/api/v3/ticker/bookTicker", "").body)
     assert {row["symbol"] for row in tops} == set(SYMBOLS)
+
+
+def test_a_lagging_snapshot_is_served_as_often_as_asked_for() -> None:
+    source = SimMarket(seed=1, symbols=SYMBOLS, rate=20)
+    rest = RestDesk(Market.SPOT, source, WeightMeter(6000, lambda: 0.0), lambda: 0)
+    book = source.book(Market.SPOT, "LINKUSDT")
+    rest.lagged["LINKUSDT"] = OldBook(*book.snapshot(None, ahead=False))
+    rest.lagged_answers_left = 1
+    old_id = book.update_id
+    for _ in range(5):
+        list(source.move())
+    ids = [json.loads(rest.answer("/api/v3/depth", "symbol=LINKUSDT").body)["lastUpdateId"] for _ in range(2)]
+    assert ids[0] == old_id
+    assert ids[1] >= book.update_id > old_id
