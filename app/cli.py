@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -108,6 +109,10 @@ def _guarded(work: object, *, as_json: bool) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception as error:  # the last resort: a sentence for the user, the traceback for the log
+        logging.getLogger("fathom").critical("unexpected error", exc_info=error)
+        print(f"fathom: something unexpected went wrong ({type(error).__name__}: {error})", file=sys.stderr)
+        return 70
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -11,7 +11,6 @@ import contextlib
 import importlib
 import json
 import logging
-import os
 import shutil
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from app import __version__, runtime
 from app.domain.clock import Clock, SystemClock
 from app.domain.errors import FathomError
 from app.launch import child_environment, command_line
+from app.measurements import Measurements
 from app.paths import Paths
 from app.settings.store import Settings
 from app.ui.instance import SingleInstance
@@ -108,7 +108,7 @@ class Desktop:
         self._time_links: Any = None
         self.clock: Clock = SystemClock()
         self.probe = runtime.LagProbe()
-        self.first_paint_s: float | None = None
+        self.measurements = Measurements(options.started, self.probe)
         self._window: MainWindow | None = None
         self._notices: list[str] = list(options.settings.notes)
 
@@ -133,8 +133,8 @@ class Desktop:
         )
         window.show()
         await self._paint()
-        self.first_paint_s = time.perf_counter() - self.options.started
-        _log.info("first paint after %.0f ms", self.first_paint_s * 1000)
+        self.measurements.first_paint_s = self.measurements.elapsed_s()
+        _log.info("first paint after %.0f ms", self.measurements.first_paint_s * 1000)
         code = 0
         try:
             async with AsyncExitStack() as stack:
@@ -148,6 +148,7 @@ class Desktop:
             _log.error("%s", error)
             code = 2
         finally:
+            self._window = None
             await window.shut()
             await self._paint()
         return code
@@ -164,6 +165,9 @@ class Desktop:
             asyncio.create_task(self.probe.run(), name="lag probe"),
             asyncio.create_task(self._scripted(), name="scripted"),
         ]
+        if self._sources is not None:
+            watch = self.measurements.watch(self._sources.status, self._sources.series)
+            helpers.append(asyncio.create_task(watch, name="measurements"))
         try:
             while not stopped.done():
                 await asyncio.wait([stopped, core_task], return_when=asyncio.FIRST_COMPLETED)
@@ -189,7 +193,9 @@ class Desktop:
         await asyncio.sleep(options.after_s or 0.0)
         assert self._window is not None
         if options.measure is not None:
-            options.measure.write_text(json.dumps(self.measurements()))
+            status = None if self._sources is None else self._sources.status
+            report = self.measurements.report(self._window.frame_clock, status)
+            options.measure.write_text(json.dumps(report))
         if options.screenshots is not None:
             options.screenshots.mkdir(parents=True, exist_ok=True)
             for path in await capture_screenshots(self._window, options.screenshots):
@@ -208,6 +214,8 @@ class Desktop:
         """Tell the user about an unexpected error."""
         if self._window is not None:
             self._window.notice(sentence, 60)
+        else:
+            _log.error("%s", sentence)
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
@@ -390,38 +398,6 @@ class Desktop:
     def _metrics(self) -> Mapping[str, float]:
         lag = self.probe.lag()
         return {"loop_lag_p99_ms": lag.p99_ms or 0.0, "loop_lag_max_ms": lag.max_ms or 0.0}
-
-    def measurements(self) -> dict[str, Any]:
-        """Return what a benchmark reads of a running window."""
-        import psutil
-
-        assert self._window is not None
-        latency = self._window.frame_clock.latency()
-        lag = self.probe.lag()
-        feeds = [] if self._sources is None else list(self._sources.status.feeds())
-        return {
-            "first_paint_s": self.first_paint_s,
-            "lag_ms": {"p50": lag.p50_ms, "p99": lag.p99_ms, "max": lag.max_ms, "samples": lag.samples},
-            "event_to_painted_ms": {
-                "p50": getattr(latency, "p50_ms", None),
-                "p95": getattr(latency, "p95_ms", None),
-                "p99": getattr(latency, "p99_ms", None),
-            },
-            "rss_mib": psutil.Process(os.getpid()).memory_info().rss / 1048576,
-            "cpu_s": time.process_time(),
-            "uptime_s": time.perf_counter() - self.options.started,
-            "feeds": {
-                str(f.feed): {
-                    "books_primed": f.books_primed,
-                    "books_total": f.books_total,
-                    "frames": sum(link.frames for link in f.links),
-                    "applied": f.applied,
-                    "gaps": f.gaps,
-                    "crossed": f.crossed,
-                }
-                for f in feeds
-            },
-        }
 
 
 @asynccontextmanager

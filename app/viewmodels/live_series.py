@@ -43,6 +43,12 @@ class LiveSeries:
             names.update(dict.fromkeys(instrument.pair for instrument in engine.instruments))
         return tuple(names)
 
+    def has_value(self) -> bool:
+        """Whether any group of any market has a value."""
+        return any(
+            engine.groups is not None and bool(engine.groups.included.any()) for engine in self._engines.values()
+        )
+
     def series_revision(self, key: SubjectMarket) -> int:
         """Return a number that moves with every new sample of the subject."""
         engine = self._engines.get(key.market)
