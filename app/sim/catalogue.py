@@ -142,9 +142,7 @@ def _spot_symbol(symbol: str, base: str, quote: str, status: str, tick: str, ste
 
 
 def _usdm_row(listing: Listing, status: str) -> Row:
-    row = _usdm_symbol(
-        listing.symbol, listing.base, "USDT", status, "PERPETUAL", listing.tick_size, listing.step_size
-    )
+    row = _usdm_symbol(listing.symbol, listing.base, "USDT", status, "PERPETUAL", listing.tick_size, listing.step_size)
     row["pricePrecision"] = listing.price_decimals
     row["quantityPrecision"] = listing.quantity_decimals
     return row

@@ -6,13 +6,14 @@ handshake, reads, answers pings and closes. A half-open client is neither read n
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 
-from app.sim.limits import FrameLimit
+from app.sim.limits import SlidingCount
 
 
 def data_frame(payload: bytes, opcode: Opcode = Opcode.TEXT) -> bytes:
@@ -35,15 +36,16 @@ class SimConnection(ServerConnection):
         self.streams: dict[str, None] = {}
         self.combined = False
         self.category: str | None = None
-        self.silent_streams: set[str] = set()
+        self.first_streams: list[str] = []
         self.half_open = False
         self.opened_at = self.loop.time()
         self.last_ping = self.opened_at
         self.last_pong = self.opened_at
         self.shutdown_told = False
-        self.frame_limit: FrameLimit | None = None
+        self.frame_limit: SlidingCount | None = None
         self.too_many_frames = False
         self.frames_sent = 0
+        self.farewell: asyncio.Task[None] | None = None
         self._outbox: list[bytes] = []
 
     def queue(self, frame: bytes) -> None:
@@ -68,6 +70,11 @@ class SimConnection(ServerConnection):
         self._outbox.clear()
         self.transport.pause_reading()
 
+    def say_goodbye(self, code: int, reason: str = "") -> None:
+        """Close with a code, once, without waiting here."""
+        if self.farewell is None and not self.half_open:
+            self.farewell = self.loop.create_task(self.close(code, reason))
+
     def abort(self) -> None:
         """Cut the TCP connection without a word."""
         self.transport.abort()
@@ -86,7 +93,8 @@ class SimConnection(ServerConnection):
             if event.opcode is Opcode.PONG:
                 self.last_pong = now
             counted = event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.PING, Opcode.PONG)
-            if counted and self.frame_limit is not None and self.frame_limit.exceeded(now) and not self.too_many_frames:
+            limit = self.frame_limit
+            if counted and limit is not None and not limit.add() and self.farewell is None:
                 self.too_many_frames = True
-                self.loop.create_task(self.close(1008, "Too many requests"))
+                self.say_goodbye(1008, "Too many requests")
         super().process_event(event)

@@ -63,10 +63,11 @@ class SimMarket:
         }
         self.books: dict[Market, dict[str, SimBook]] = {}
         self._paces: dict[Market, dict[str, _Pace]] = {}
-        self._fill()
+        self._fill(tuple(Market))
 
-    def _fill(self) -> None:
-        for market, listings in self.listings.items():
+    def _fill(self, markets: Sequence[Market]) -> None:
+        for market in markets:
+            listings = self.listings[market]
             self.books[market] = {}
             self._paces[market] = {}
             for symbol, listing in by_symbol(listings).items():
@@ -81,12 +82,14 @@ class SimMarket:
         chance = (0.86 - 0.0046 * listing.pair) * self.rate
         return _Pace(min(1.0, max(0.05, chance)), *_MINOR_EDITS)
 
-    def restart(self) -> None:
-        """Throw every book away and fill new ones at today's prices; ids go on far above the old ones."""
-        self._futures_id += RESTART_ID_JUMP
-        for symbol, book in self.books[Market.SPOT].items():
-            self._spot_ids[symbol] = book.update_id + RESTART_ID_JUMP
-        self._fill()
+    def restart(self, markets: Sequence[Market] = tuple(Market)) -> None:
+        """Throw the books of some markets away and fill new ones at today's prices; ids go on far above the old."""
+        if Market.USDM in markets:
+            self._futures_id += RESTART_ID_JUMP
+        if Market.SPOT in markets:
+            for symbol, book in self.books[Market.SPOT].items():
+                self._spot_ids[symbol] = book.update_id + RESTART_ID_JUMP
+        self._fill(markets)
 
     def move(self, burst: int | None = None) -> Iterator[tuple[Market, SimBook, Changes]]:
         """Move one burst of the step (None: all of them) and yield the diffs, bookTicker states inside.

@@ -1,0 +1,340 @@
+"""The whole simulated Binance: a market, its two servers, a control address, and the clock that drives them.
+
+`BinanceSim` is for tests and for other programs' loops; `serve` runs one until told to stop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Self
+
+from websockets.asyncio.server import Server, ServerConnection
+from websockets.asyncio.server import serve as serve_websocket
+from websockets.http11 import Request, Response
+
+from app.domain.ids import Market
+from app.sim.binance import VenueLimits, VenueServer, respond
+from app.sim.control import ControlDesk
+from app.sim.faults import FAULTS, Fault, FaultError, TimedFault, make_fault, read_fault
+from app.sim.market import BURSTS_PER_STEP, BookTruth, SimMarket
+from app.sim.universe import read_symbols
+
+log = logging.getLogger("fathom.sim")
+
+STEP_S = 0.1
+_BEHIND_S = 1.0  # a clock this late does not catch up step by step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimOptions:
+    """How to run a simulator; `port` P takes P for spot, P+1 for futures and P+2 for control, 0 any free ones.
+
+    `symbols` are spot symbols (None: the whole list), `auto` False leaves the clock to `step()`.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    seed: int = 1
+    symbols: tuple[str, ...] | None = None
+    rate: float = 1.0
+    faults: tuple[TimedFault, ...] = ()
+    auto: bool = True
+    die_with_stdin: bool = False
+    spot_limits: VenueLimits = field(default_factory=VenueLimits)
+    usdm_limits: VenueLimits = field(default_factory=VenueLimits)
+
+
+class BinanceSim:
+    """A simulated Binance on loopback; use as an async context manager."""
+
+    def __init__(
+        self, options: SimOptions | None = None, *, now_s: Callable[[], float] = time.time, **changes: object
+    ) -> None:
+        """Build the market; `changes` replace single options. `now_s` gives UTC seconds."""
+        options = replace(options or SimOptions(), **changes)  # type: ignore[arg-type]  # checked by the dataclass
+        if options.symbols is not None:
+            options = replace(options, symbols=tuple(options.symbols))
+        self.options = options
+        self.market = SimMarket(seed=options.seed, symbols=options.symbols, rate=options.rate)
+        self.spot = VenueServer(Market.SPOT, self.market, options.spot_limits, now_s)
+        self.usdm = VenueServer(Market.USDM, self.market, options.usdm_limits, now_s)
+        self.paused = False
+        self.faults_fired: list[str] = []
+        self._venues = {Market.SPOT: self.spot, Market.USDM: self.usdm}
+        self._desk = ControlDesk(
+            fault=self.fault, state=self.state, truth=self.truth, pause=self.pause, resume=self.resume
+        )
+        self._control: Server | None = None
+        self._control_port = 0
+        self._driver: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timers: list[asyncio.TimerHandle] = []
+        self._next_burst = 0
+
+    async def __aenter__(self) -> Self:
+        port = self.options.port
+        await self.spot.start(self.options.host, port)
+        await self.usdm.start(self.options.host, port and port + 1)
+        self._control = await serve_websocket(
+            _refuse_websocket, self.options.host, port and port + 2, process_request=self._on_control_request
+        )
+        self._control_port = self._control.sockets[0].getsockname()[1]
+        loop = asyncio.get_running_loop()
+        self._timers = [loop.call_later(each.at_s, self._fire, each.fault) for each in self.options.faults]
+        if self.options.auto:
+            self._driver = asyncio.create_task(self._drive(), name="sim clock")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        tasks = [task for task in (self._driver, *self._tasks) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._control is not None:
+            self._control.close()
+        await asyncio.gather(self.spot.stop(), self.usdm.stop())
+        if self._control is not None:
+            await self._control.wait_closed()
+
+    # Addresses
+
+    @property
+    def spot_ws(self) -> str:
+        """Base of the spot streams, without path."""
+        return f"ws://{self.options.host}:{self.spot.port}"
+
+    @property
+    def spot_rest(self) -> str:
+        """Base of spot REST."""
+        return f"http://{self.options.host}:{self.spot.port}"
+
+    @property
+    def usdm_ws(self) -> str:
+        """Base of the USD-M streams, without category."""
+        return f"ws://{self.options.host}:{self.usdm.port}"
+
+    @property
+    def usdm_rest(self) -> str:
+        """Base of USD-M REST."""
+        return f"http://{self.options.host}:{self.usdm.port}"
+
+    @property
+    def control(self) -> str:
+        """Base of the control address; paths begin with /sim."""
+        return f"http://{self.options.host}:{self._control_port}"
+
+    def addresses(self) -> dict[str, str]:
+        """Return every address by its name."""
+        return {
+            "spot_ws": self.spot_ws,
+            "spot_rest": self.spot_rest,
+            "usdm_ws": self.usdm_ws,
+            "usdm_rest": self.usdm_rest,
+            "control": self.control,
+        }
+
+    # Time
+
+    def step(self, count: int = 1) -> None:
+        """Move the market by `count` x 100 ms at once and send what follows."""
+        for _ in range(count):
+            for burst in range(BURSTS_PER_STEP):
+                self._burst(burst)
+
+    def pause(self) -> None:
+        """Stop the market after ending every diff already begun, so that clients can reach the truth's ids."""
+        if not self.paused:
+            self.paused = True
+            self.settle()
+
+    def resume(self) -> None:
+        """Let the market go on."""
+        self.paused = False
+
+    def settle(self) -> None:
+        """Send the diffs of windows already begun: from here on snapshots are not ahead of the stream."""
+        for market, book, changes in self.market.settle():
+            self._venues[market].publish(book, changes)
+        for venue in self._venues.values():
+            venue.flush()
+
+    async def _drive(self) -> None:
+        loop = asyncio.get_running_loop()
+        pace = STEP_S / BURSTS_PER_STEP
+        due = loop.time()
+        while True:
+            due += pace
+            wait = due - loop.time()
+            if wait < -_BEHIND_S:
+                due = loop.time()
+            await asyncio.sleep(max(0.0, wait))
+            if self.paused:
+                for venue in self._venues.values():
+                    venue.flush()
+            else:
+                self._burst(self._next_burst)
+                self._next_burst = (self._next_burst + 1) % BURSTS_PER_STEP
+
+    def _burst(self, burst: int) -> None:
+        for market, book, changes in self.market.move(burst):
+            self._venues[market].publish(book, changes)
+        for venue in self._venues.values():
+            if burst == BURSTS_PER_STEP - 1:
+                venue.end_step()
+            venue.flush()
+
+    # Faults
+
+    def fault(self, name: str, **arguments: object) -> None:
+        """Begin a fault now, e.g. `fault("gap", market="spot", symbol="BTCUSDT")`; raise FaultError if unknown."""
+        self._start(make_fault(name, **arguments))
+
+    def _fire(self, fault: Fault) -> None:
+        try:
+            self._start(fault)
+        except FaultError as error:
+            log.error("fault %s was not started: %s", fault.name, error)
+
+    def _start(self, fault: Fault) -> None:
+        venues = [self._venues[market] for market in self._markets_of(fault)]
+        if fault.name == "restart":
+            task = asyncio.get_running_loop().create_task(self._restart(venues, fault))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        else:
+            for venue in venues:
+                venue.start_fault(fault)
+        self.faults_fired.append(fault.name)
+        log.info("fault %s", fault)
+
+    def _markets_of(self, fault: Fault) -> list[Market]:
+        if fault.market is not None:
+            return [fault.market]
+        if fault.symbol is None:
+            return list(self._venues)
+        having = [market for market, books in self.market.books.items() if fault.symbol in books]
+        if not having:
+            raise FaultError(f"expected a symbol of either market, was {fault.symbol!r}")
+        return having
+
+    async def _restart(self, venues: Sequence[VenueServer], fault: Fault) -> None:
+        await asyncio.gather(*(venue.stop(abrupt=True) for venue in venues))
+        self.market.restart([venue.market for venue in venues])
+        await asyncio.sleep(1.0 if fault.duration is None else fault.duration)
+        for venue in venues:
+            venue.forget_faults()
+            await venue.start(self.options.host, venue.port)
+
+    # Views
+
+    def truth(self, market: Market | str, symbol: str) -> BookTruth:
+        """Return the whole book after its last diff; KeyError for an unknown symbol."""
+        return self.market.truth(Market(market), symbol)
+
+    def state(self) -> dict[str, object]:
+        """Return counters of both markets and the faults so far."""
+        return {
+            "step": self.market.step_number,
+            "paused": self.paused,
+            "faults": dict(Counter(self.faults_fired)),
+            "spot": self.spot.state(),
+            "usdm": self.usdm.state(),
+        }
+
+    def _on_control_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        path, _, query = request.path.partition("?")
+        return respond(self._desk.answer(path, query))
+
+
+async def _refuse_websocket(connection: ServerConnection) -> None:
+    await connection.close(1008)
+
+
+async def serve(options: SimOptions, announce: Callable[[dict[str, str]], None], stop: asyncio.Event) -> None:
+    """Run a simulator until `stop` is set (or standard input ends, if so wished); `announce` gets its addresses."""
+    async with BinanceSim(options) as sim:
+        announce(sim.addresses())
+        if options.die_with_stdin:
+            await _first_of(stop.wait(), _stdin_ends())
+        else:
+            await stop.wait()
+
+
+async def _first_of(*waits: Awaitable[object]) -> None:
+    tasks = [asyncio.ensure_future(each) for each in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _stdin_ends() -> None:
+    """Return when the parent closes our standard input, or dies."""
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+
+    class UntilEnd(asyncio.Protocol):
+        def connection_lost(self, error: Exception | None) -> None:
+            if not ended.done():
+                ended.set_result(None)
+
+    pipe = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
+    transport, _ = await loop.connect_read_pipe(UntilEnd, pipe)
+    try:
+        await ended
+    finally:
+        transport.close()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the simulator's options to a command."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=0, help="spot port; futures take the next one, control the one after (0: any)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="equal seeds give equal markets (default: %(default)s)")
+    parser.add_argument("--symbols", type=int, metavar="N", help="only the first N pairs of the list")
+    parser.add_argument("--rate", type=float, default=1.0, help="how busy the market is (default: %(default)s)")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME[:ARG[,ARG]]@SECONDS",
+        help=f"let something go wrong, e.g. gap:BTCUSDT@5 or stall:spot,4@10; names: {', '.join(FAULTS)}",
+    )
+    parser.add_argument("--die-with-stdin", action="store_true", help="end when standard input is closed")
+
+
+def options_from(args: argparse.Namespace) -> SimOptions:
+    """Return options from parsed arguments; raise ValueError (FaultError) with a clear sentence."""
+    symbols = None
+    if args.symbols is not None:
+        if args.symbols < 1:
+            raise ValueError(f"expected at least 1 symbol, was {args.symbols}")
+        symbols = tuple(read_symbols()[: args.symbols])
+    if not 0 <= args.port <= 65_533:
+        raise ValueError(f"expected a port from 0 to 65533, was {args.port}")
+    return SimOptions(
+        host=args.host,
+        port=args.port,
+        seed=args.seed,
+        symbols=symbols,
+        rate=args.rate,
+        faults=tuple(read_fault(text) for text in args.fault),
+        die_with_stdin=args.die_with_stdin,
+    )
