@@ -29,6 +29,9 @@ _MARGIN = 1e-14
 _OUTER = np.stack((FACTORS[BID] * (1.0 - _MARGIN), FACTORS[ASK] * (1.0 + _MARGIN)))
 _INNER = [(FACTORS[BID] * (1.0 + _MARGIN)).tolist(), (FACTORS[ASK] * (1.0 - _MARGIN)).tolist()]
 
+_COVER = np.array([[Coverage.EXACT] * k + [Coverage.PARTIAL] * (BANDS - k) for k in range(BANDS + 1)], np.uint8)
+"""Coverage of a side by how many of its bands are exact, uint8 [8, 7]."""
+
 
 class DepthTable:
     """The newest measurement of n books, one row a book.
@@ -70,18 +73,19 @@ class DepthTable:
             key = side.measure(_OUTER[which], usd[which], coins[which], loose[which])
             if key != key:  # an empty side: known to be empty when complete, else nothing is known of it
                 best[which] = known_to[which] = math.nan
-                coverage[which] = Coverage.EXACT if side.complete else Coverage.PARTIAL
+                coverage[which] = _COVER[BANDS if side.complete else 0]
                 continue
             best[which] = side.sign * key
-            reach = side.reach_key
             known_to[which] = known_to_pct(side, key)
-            exact = 0
-            for edge in _INNER[which]:
-                if key * edge > reach:
-                    break
-                exact += 1
-            coverage[which, :exact] = Coverage.EXACT
-            coverage[which, exact:] = Coverage.PARTIAL
+            reach = side.reach_key
+            exact = BANDS
+            if reach != math.inf:
+                exact = 0
+                for edge in _INNER[which]:
+                    if key * edge > reach:
+                        break
+                    exact += 1
+            coverage[which] = _COVER[exact]
         self.sampled_ns[row] = now_ns
         self.last_id[row] = last_id
 
