@@ -209,29 +209,34 @@ class BookMachine(RuleBasedStateMachine):
 
     @rule(
         limit=LIMITS,
-        events=st.lists(st.tuples(CHANGES, st.booleans()), min_size=2, max_size=5),
+        events=st.lists(st.tuples(CHANGES, st.sampled_from(("arrives", "lost", "repeats"))), min_size=2, max_size=5),
         taken=st.integers(0, 4),
         late=st.integers(0, 3),
-        anew=st.booleans(),
+        start=st.sampled_from(("as it is", "anew", "live")),
     )
     def a_snapshot_crosses_events_of_which_some_are_lost(
-        self, limit: int, events: list[tuple[list[tuple[int, int, int]], bool]], taken: int, late: int, anew: bool
+        self, limit: int, events: list[tuple[list[tuple[int, int, int]], str]], taken: int, late: int, start: str
     ) -> None:
-        if anew:
+        if start == "anew":
             self.the_stream_breaks(lost=True)
             self.the_stream_begins()
+        elif start == "live":
+            self.the_book_heals(limit)
         self.sync.on_snapshot_asked()
-        for n, (changes, lost) in enumerate(events):
+        for n, (changes, fate) in enumerate(events):
             if n == taken:
                 self.answers.append(self.venue.snapshot(limit))
             if n == taken + late:
                 self.hand_over_snapshot(self.answers.pop())
             self.trade(changes)
             self.send()
-            if lost:
+            if fate == "lost":
                 self.wire.clear()
-            else:
-                self.everything_arrives()
+                continue
+            self.everything_arrives()
+            if fate == "repeats":
+                for diff in self.sent[-3:]:
+                    self.hand_over(diff)
         if taken < len(events) <= taken + late:
             self.hand_over_snapshot(self.answers.pop())
 
