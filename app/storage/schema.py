@@ -1,18 +1,19 @@
-"""Tables of the minute history, the same on SQLite and PostgreSQL.
+"""Tables of the minute history, the same on SQLite and PostgreSQL, as the steps in `migrations` leave them.
 
 A minute of one symbol is one wide row: bands and sides are columns, because 24 h of a symbol are then 1,440 rows to
 read instead of 10,080. The views `depth_minutes` and `group_depth_minutes` show one row per depth for people and
-scripts. What charts read stands first in the row: reading a wide row costs by the columns it passes. `exact_bits` has
-bit side * 7 + band set where every sample of the minute was exact; `loose` is 1 where some volume was unconfirmed, and
-only then the shares are read. Times are UTC epoch ms. Thresholds are not stored: their mean is the mean best price
-times the band's factor.
+scripts. Reading costs by the cell, so what a chart needs stands first and is repeated in compact form:
+`exact_bits` has bit side * 7 + band set where every sample of the minute was exact; `shares` holds the unconfirmed
+shares as 14 little-endian float32, NULL when there are none; `packed` holds a group's `PACKED_GROUP` columns as
+little-endian float64. Times are UTC epoch ms. Thresholds are not stored: their mean is the mean best price times the
+band's factor.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Double, Integer, MetaData, SmallInteger, String, Table
+from sqlalchemy import BigInteger, Column, Double, Integer, LargeBinary, MetaData, SmallInteger, Table, Text
 
 from app.domain.units import DEPTHS_PCT
 
@@ -42,14 +43,14 @@ SYMBOL_KEY: Final = ("symbol", "market", "minute")
 symbol_minutes = Table(
     "symbol_minutes",
     metadata,
-    Column("symbol", String(64), primary_key=True),
-    Column("market", String(16), primary_key=True),
+    Column("symbol", Text, primary_key=True),
+    Column("market", Text, primary_key=True),
     Column("minute", BigInteger, primary_key=True),
     Column("samples", Integer, nullable=False),
     Column("partial", SmallInteger, nullable=False),
-    Column("parts", String(400), nullable=False),
+    Column("parts", Text, nullable=False),
     Column("exact_bits", Integer, nullable=False),
-    Column("loose", SmallInteger, nullable=False),
+    Column("shares", LargeBinary),
     *(Column(column, Double) for name in SYMBOL_BANDS for column in _per_band(name)),
     *(Column(name, Double) for name in SYMBOL_SCALARS),
     sqlite_with_rowid=False,
@@ -63,12 +64,13 @@ GROUP_KEY: Final = ("name", "market", "minute")
 group_minutes = Table(
     "group_minutes",
     metadata,
-    Column("name", String(16), primary_key=True),
-    Column("market", String(16), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("market", Text, primary_key=True),
     Column("minute", BigInteger, primary_key=True),
     Column("samples", Integer, nullable=False),
     Column("partial", SmallInteger, nullable=False),
-    Column("parts", String(400), nullable=False),
+    Column("parts", Text, nullable=False),
+    Column("packed", LargeBinary),
     *(Column(name, Double) for name in GROUP_SCALARS),
     *(Column(column, Double) for name in GROUP_BANDS for column in _per_band(name)),
     *(Column(column, Double) for name in GROUP_DEPTHS for column in _per_depth(name)),
@@ -78,19 +80,19 @@ group_minutes = Table(
 feed_events = Table(
     "feed_events",
     metadata,
-    Column("id", String(40), primary_key=True),
+    Column("id", Text, primary_key=True),
     Column("ts_ns", BigInteger, nullable=False, index=True),
-    Column("source", String(40), nullable=False),
-    Column("kind", String(40), nullable=False),
-    Column("symbol", String(64)),
-    Column("text", String(1000), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("symbol", Text),
+    Column("text", Text, nullable=False),
 )
 
 system_metrics = Table(
     "system_metrics",
     metadata,
     Column("ts_ns", BigInteger, primary_key=True),
-    Column("name", String(80), primary_key=True),
+    Column("name", Text, primary_key=True),
     Column("value", Double),
     sqlite_with_rowid=False,
 )
@@ -106,26 +108,4 @@ def group_columns(bands: tuple[str, ...], depths: tuple[str, ...]) -> list[str]:
     return [c for name in bands for c in _per_band(name)] + [c for name in depths for c in _per_depth(name)]
 
 
-def view_statements() -> tuple[str, ...]:
-    """Return the SQL of the views with one row per depth."""
-    symbol_parts, group_parts = [], []
-    for depth in DEPTHS_PCT:
-        word = depth_word(depth)
-        fraction = depth / 100.0
-        per_side = ", ".join(f"{side}_{name}_{word} AS {side}_{name}" for name in SYMBOL_BANDS for side in SIDES)
-        symbol_parts.append(
-            f"SELECT symbol, market, {depth:g} AS depth_pct, minute, samples, partial, "
-            "best_bid, best_ask, mid, spread, "
-            f"best_bid * {1.0 - fraction!r} AS bid_threshold, best_ask * {1.0 + fraction!r} AS ask_threshold, "
-            f"{per_side} FROM symbol_minutes"
-        )
-        sums = ", ".join(f"{side}_{name}_{word} AS {side}_{name}" for name in GROUP_BANDS for side in SIDES)
-        ratios = ", ".join(f"{name}_{word} AS {name}" for name in GROUP_DEPTHS)
-        group_parts.append(
-            f"SELECT name, market, {depth:g} AS depth_pct, minute, samples, partial, total, included, vw_mid, "
-            f"{sums}, {ratios} FROM group_minutes"
-        )
-    return (
-        "CREATE VIEW depth_minutes AS " + " UNION ALL ".join(symbol_parts),
-        "CREATE VIEW group_depth_minutes AS " + " UNION ALL ".join(group_parts),
-    )
+PACKED_GROUP: Final = ("included", "total", *group_columns(GROUP_BANDS, GROUP_DEPTHS))
