@@ -88,7 +88,8 @@ class Connection:
         try:
             self._socket = await connect(self.url, **settings)
         except (OSError, ValueError, InvalidHandshake, InvalidURI, EOFError, ImportError) as error:
-            if is_hopeless(error) or isinstance(error, ValueError):
+            # an untrusted certificate is a ValueError too, and an OSError
+            if is_hopeless(error) or (isinstance(error, ValueError) and not isinstance(error, OSError)):
                 raise FatalFeedError(
                     f"expected an address that begins with ws:// or wss://, was {self.url!r}"
                 ) from error
