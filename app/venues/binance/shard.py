@@ -1,0 +1,152 @@
+"""One connection's share of a market: its symbols' streams up and down, their frames to the sink, their latency."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from random import Random
+from typing import Final, Protocol
+
+from app.domain.clock import Clock
+from app.domain.health import FeedEvent, FeedEventKind, FeedHealth, LinkHealth
+from app.domain.ids import Market
+from app.domain.units import NS_PER_MS, NS_PER_S
+from app.venues.binance.channel import StreamChannel
+from app.venues.feed import FeedSink
+from app.venues.limiter import RateLimit
+from app.venues.link import Channel, Link, LinkOptions
+
+STREAMS_PER_SYMBOL: Final = 2
+_CONTROL_PER_S: Final = {Market.SPOT: 4, Market.USDM: 8}
+_SAME_TROUBLE_NS: Final = 600 * NS_PER_S
+
+
+class ShardOwner(Protocol):
+    """The session around a shard."""
+
+    @property
+    def suspended(self) -> Collection[str]:
+        """Symbols the venue does not trade now."""
+        ...
+
+    def stamp(self) -> int:
+        """Return UTC ns, never less than before."""
+        ...
+
+    def on_shard_up(self, shard: Shard, symbols: tuple[str, ...]) -> None:
+        """Note that the streams of these symbols have begun."""
+        ...
+
+    def on_shard_down(self, shard: Shard, symbols: tuple[str, ...]) -> None:
+        """Note that they are lost."""
+        ...
+
+
+class Shard:
+    """Owner of one link (`app.venues.link.LinkOwner`). `down_since_ns` is monotonic, None while streams run."""
+
+    def __init__(
+        self,
+        market: Market,
+        symbols: Sequence[str],
+        health: LinkHealth,
+        feed_health: FeedHealth,
+        sink: FeedSink,
+        clock: Clock,
+        owner: ShardOwner,
+    ) -> None:
+        self.symbols = tuple(symbols)
+        self.health = health
+        self.link: Link | None = None
+        self.down_since_ns: int | None = None
+        self.trouble = ""
+        self._market = market
+        self._feed_health = feed_health
+        self._sink = sink
+        self._clock = clock
+        self._owner = owner
+        self._silent_after_s = 0.0
+        self._latency_due_ns = 0
+        self._told: tuple[str, int] = ("", 0)
+        health.streams = len(self.symbols) * STREAMS_PER_SYMBOL
+
+    def open(self, url: str, options: LinkOptions, attempts: RateLimit, random: Random) -> Link:
+        """Return a link that has not begun yet."""
+        self._silent_after_s = options.stale_after_s
+        self.down_since_ns = self._clock.monotonic_ns()
+        self.link = Link(url, self, self.health, self._clock, options, attempts, random)
+        return self.link
+
+    def down_for_s(self, now_ns: int) -> float:
+        """Return for how long there have been no streams, 0 while they run."""
+        return 0.0 if self.down_since_ns is None else (now_ns - self.down_since_ns) / NS_PER_S
+
+    def names(self) -> list[str]:
+        """Return the names of all streams of this shard."""
+        return [f"{symbol.lower()}@{kind}" for symbol in self.symbols for kind in ("depth@100ms", "bookTicker")]
+
+    # -- LinkOwner -----------------------------------------------------------------------------------------------
+
+    def new_channel(self) -> Channel:
+        """Return a channel for a fresh connection; control frames are counted per connection."""
+        control = RateLimit(_CONTROL_PER_S[self._market], 1.0)
+        return StreamChannel(self.names(), control, self._clock, self._silent_after_s)
+
+    def on_frame(self, raw: bytes) -> None:
+        """Stamp a frame and hand it on. Raises BadFrameError."""
+        recv_ns = self._owner.stamp()
+        if recv_ns >= self._latency_due_ns:
+            self._measure_latency(recv_ns, raw)
+        self._sink.on_frame(recv_ns, raw)
+
+    def on_up(self) -> None:
+        """Announce the streams, then ask for snapshots."""
+        self.down_since_ns = None
+        self._told = ("", 0)
+        symbols = tuple(symbol for symbol in self.symbols if symbol not in self._owner.suspended)
+        self._owner.on_shard_up(self, symbols)
+        self._say(FeedEventKind.CONNECTED, f"{self.health.name}: {self.health.streams} streams run")
+
+    def on_down(self, reason: str) -> None:
+        """Announce that the streams are lost."""
+        self.down_since_ns = self._clock.monotonic_ns()
+        self.health.latency_ms = None
+        self._owner.on_shard_down(self, self.symbols)
+        self._say(FeedEventKind.DISCONNECTED, f"{self.health.name}: {reason}")
+
+    def on_trouble(self, reason: str, retry_in_s: float) -> None:
+        """Log why there is no connection; the same reason again only every ten minutes."""
+        self.trouble = reason
+        now_ns = self._clock.monotonic_ns()
+        told, told_ns = self._told
+        if reason == told and now_ns - told_ns < _SAME_TROUBLE_NS:
+            return
+        self._told = (reason, now_ns)
+        when = f"in {retry_in_s:.0f} s" if retry_in_s >= 1.0 else "now"
+        self._say(FeedEventKind.RECONNECTING, f"{self.health.name}: {reason}; trying again {when}")
+
+    def on_notice(self, text: str) -> None:
+        """Log a planned replacement and the like."""
+        self._say(FeedEventKind.NOTICE, f"{self.health.name}: {text}")
+
+    # -- details -------------------------------------------------------------------------------------------------
+
+    def _measure_latency(self, recv_ns: int, raw: bytes) -> None:
+        """Once a second read the event time out of a depth frame."""
+        event_ms = event_time_ms(raw)
+        if event_ms is not None:
+            self._latency_due_ns = recv_ns + NS_PER_S
+            offset_ms = self._feed_health.clock_offset_ms or 0.0
+            self.health.latency_ms = recv_ns / NS_PER_MS + offset_ms - event_ms
+
+    def _say(self, kind: FeedEventKind, text: str) -> None:
+        event = FeedEvent(ts_ns=self._owner.stamp(), source=str(self.health.feed), kind=kind, symbol=None, text=text)
+        self._sink.on_event(event)
+
+
+def event_time_ms(raw: bytes) -> int | None:
+    """Return the venue's event time of a depth frame by a byte search, None for other frames."""
+    if raw.find(b"@depth", 0, 96) < 0:
+        return None
+    at = raw.find(b'"E":', 0, 256)
+    digits = raw[at + 4 : at + 17]
+    return int(digits) if at >= 0 and digits.isdigit() else None
