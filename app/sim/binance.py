@@ -311,7 +311,7 @@ class VenueServer:
     def _fault_half_open(self, fault: Fault) -> None:
         for client in list(self.connections):
             client.go_half_open()
-            self._later(10.0 if fault.duration is None else fault.duration, client.abort)
+            self._later(300.0 if fault.duration is None else fault.duration, client.abort)
 
     def _fault_rest_down(self, fault: Fault) -> None:
         self._rest_down_status = fault.status

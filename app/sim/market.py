@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +25,7 @@ _MAJOR_EDITS = (20, 60)
 _MINOR_EDITS = (2, 12)
 
 
-@dataclass(frozen=True, slots=True)
-class BookTruth:
+class BookTruth(NamedTuple):
     """A whole book as it stands after the diff that ended at `last_update_id`; (price, quantity) texts, best first."""
 
     last_update_id: int
@@ -79,7 +79,7 @@ class SimMarket:
     def _pace(self, listing: Listing) -> _Pace:
         if listing.major:
             return _Pace(min(1.0, 0.97 * self.rate), *_MAJOR_EDITS)
-        chance = (0.86 - 0.0046 * listing.pair) * self.rate
+        chance = (0.64 - 0.0036 * listing.pair) * self.rate
         return _Pace(min(1.0, max(0.05, chance)), *_MINOR_EDITS)
 
     def restart(self, markets: Sequence[Market] = tuple(Market)) -> None:

@@ -10,9 +10,11 @@ import asyncio
 import logging
 import os
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
@@ -81,18 +83,25 @@ class BinanceSim:
         self._next_burst = 0
 
     async def __aenter__(self) -> Self:
-        port = self.options.port
-        await self.spot.start(self.options.host, port)
-        await self.usdm.start(self.options.host, port and port + 1)
-        self._control = await serve_websocket(
-            _refuse_websocket, self.options.host, port and port + 2, process_request=self._on_control_request
-        )
-        self._control_port = self._control.sockets[0].getsockname()[1]
+        try:
+            await self._start_servers()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         loop = asyncio.get_running_loop()
         self._timers = [loop.call_later(each.at_s, self._fire, each.fault) for each in self.options.faults]
         if self.options.auto:
             self._driver = asyncio.create_task(self._drive(), name="sim clock")
         return self
+
+    async def _start_servers(self) -> None:
+        host, port = self.options.host, self.options.port
+        await self.spot.start(host, port)
+        await self.usdm.start(host, port and port + 1)
+        self._control = await serve_websocket(
+            _refuse_websocket, host, port and port + 2, process_request=self._on_control_request
+        )
+        self._control_port = self._control.sockets[0].getsockname()[1]
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -286,19 +295,18 @@ async def _first_of(*waits: Awaitable[object]) -> None:
 async def _stdin_ends() -> None:
     """Return when the parent closes our standard input, or dies."""
     loop = asyncio.get_running_loop()
-    ended = loop.create_future()
+    ended = asyncio.Event()
 
-    class UntilEnd(asyncio.Protocol):
-        def connection_lost(self, error: Exception | None) -> None:
-            if not ended.done():
-                ended.set_result(None)
+    def read_to_the_end() -> None:
+        # a thread, because neither /dev/null nor a Windows pipe can be watched by the loop
+        with suppress(OSError, ValueError):
+            while os.read(sys.stdin.fileno(), 4096):
+                pass
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(ended.set)
 
-    pipe = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
-    transport, _ = await loop.connect_read_pipe(UntilEnd, pipe)
-    try:
-        await ended
-    finally:
-        transport.close()
+    threading.Thread(target=read_to_the_end, name="sim stdin", daemon=True).start()
+    await ended.wait()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -316,6 +324,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME[:ARG[,ARG]]@SECONDS",
         help=f"let something go wrong, e.g. gap:BTCUSDT@5 or stall:spot,4@10; names: {', '.join(FAULTS)}",
+    )
+    parser.add_argument("--spot-weight", type=int, metavar="N", help="request weight a minute on spot (default: 6000)")
+    parser.add_argument("--usdm-weight", type=int, metavar="N", help="request weight a minute on USD-M (default: 2400)")
+    parser.add_argument(
+        "--life", type=float, default=86_400.0, metavar="SECONDS", help="age at which connections are closed (24 h)"
     )
     parser.add_argument("--die-with-stdin", action="store_true", help="end when standard input is closed")
 
@@ -337,4 +350,14 @@ def options_from(args: argparse.Namespace) -> SimOptions:
         rate=args.rate,
         faults=tuple(read_fault(text) for text in args.fault),
         die_with_stdin=args.die_with_stdin,
+        spot_limits=_limits(args.spot_weight, args.life),
+        usdm_limits=_limits(args.usdm_weight, args.life),
     )
+
+
+def _limits(weight_limit: int | None, life_s: float) -> VenueLimits:
+    if weight_limit is not None and weight_limit < 1:
+        raise ValueError(f"expected a weight limit of at least 1, was {weight_limit}")
+    if not life_s > 0:
+        raise ValueError(f"expected a life above 0 seconds, was {life_s}")
+    return VenueLimits(weight_limit=weight_limit, connection_life_s=life_s)
