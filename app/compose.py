@@ -18,6 +18,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -264,10 +265,7 @@ class Desktop:
             core.run(lambda *parts: make_session(settings, paths, session_clock, *parts)), name="core"
         )
         live_status.controls = {
-            str(engine.feed): (
-                lambda market=market: core.sessions[market].pause_snapshots(),
-                lambda market=market: core.sessions[market].resume_snapshots(),
-            )
+            str(engine.feed): (partial(core.pause_snapshots, market), partial(core.resume_snapshots, market))
             for market, engine in core.engines.items()
         }
         return task

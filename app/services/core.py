@@ -12,6 +12,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -110,7 +111,7 @@ class Core:
                     ticks=tuple(sinks),
                     on_minute=self.history.write_minute,
                     on_event=self._on_event,
-                    ask_snapshot=lambda symbol, urgency, market=market: self._ask(market, symbol, urgency),
+                    ask_snapshot=partial(self._ask, market),
                 ),
                 health,
             )
@@ -212,6 +213,16 @@ class Core:
             for source in self._outputs.metrics:
                 values |= source()
             self.history.write_metrics(self._clock.wall_ns(), values)
+
+    def pause_snapshots(self, market: Market) -> None:
+        """Take no further snapshots of a market until resumed."""
+        if market in self.sessions:
+            self.sessions[market].pause_snapshots()
+
+    def resume_snapshots(self, market: Market) -> None:
+        """Go on taking snapshots."""
+        if market in self.sessions:
+            self.sessions[market].resume_snapshots()
 
     # -- glue ----------------------------------------------------------------------------------------------------
 

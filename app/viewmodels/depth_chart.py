@@ -17,10 +17,9 @@ import numpy as np
 from app.domain.coverage import Known
 from app.domain.errors import FathomError
 from app.domain.ids import Market
-from app.domain.units import NS_PER_MS
 from app.indicators.formulas import Line
 from app.indicators.groups import Subject, SubjectMarket
-from app.indicators.window import FloatArray, IntArray
+from app.indicators.window import DepthWindow, FloatArray, IntArray
 from app.viewmodels.chart_config import DEFAULT_CHARTS, RANGES, ChartConfig, curve_key, tidy
 from app.viewmodels.chart_series import BREAK, ByteArray, MarketTrace, Rows
 from app.viewmodels.chart_words import empty_words, known_words, summary_words
@@ -45,6 +44,10 @@ class Handle(Protocol):
 
 
 Spawn = Callable[[Coroutine[Any, Any, None]], Handle | None]
+
+
+OVERLAP_MS: Final = 1_000
+"""How far back new ticks are asked for: enough to find the last one taken among them."""
 
 
 def spawn_task(work: Coroutine[Any, Any, None]) -> Handle | None:
@@ -123,6 +126,7 @@ class DepthChartModel:
         self._traces: dict[Market, MarketTrace] = {}
         self._cache_revisions: dict[Market, int] = {}
         self._series_revisions: dict[Market, int] = {}
+        self._event_ns: dict[Market, int | None] = {}
         self._handles: dict[SubjectMarket, Handle] = {}
         self._watched: list[SubjectMarket] = []
         self._bus = bus
@@ -245,6 +249,15 @@ class DepthChartModel:
         for key in self.series():
             self._load(key, self._cache(key))
 
+    def _live(self, key: SubjectMarket, last_ms: int | None) -> DepthWindow:
+        """Return the ticks from a little before the last one taken, all of them when the two do not meet."""
+        if last_ms is None:
+            return self.source.live(key)
+        window = self.source.live(key, last_ms - OVERLAP_MS)
+        if len(window) and int(window.ts_ms[0]) > last_ms:
+            return self.source.live(key)
+        return window
+
     def _advance_market(self, key: SubjectMarket, trace: MarketTrace) -> None:
         cache = self._cache(key)
         layout = trace.layout
@@ -255,8 +268,9 @@ class DepthChartModel:
         moved = self.source.series_revision(key)
         if moved != self._series_revisions.get(key.market):
             self._series_revisions[key.market] = moved
-            if trace.take_ticks(self.source.live(key)):
+            if trace.take_ticks(self._live(key, trace.last_tick_ms)):
                 self.revision += 1
+                self._event_ns[key.market] = self.source.event_ns(key)
         if trace.layout != layout:
             self.layout += 1
             self.revision += 1
@@ -345,10 +359,11 @@ class DepthChartModel:
         """Whether the legend has switched a curve off."""
         return key in self._config.hidden
 
-    @property
-    def event_time_ns(self) -> int | None:
-        """Return the time of the newest tick in UTC ns, None when there is none."""
-        return None if self._newest_ms is None else self._newest_ms * NS_PER_MS
+    def take_event_ns(self) -> int | None:
+        """Return the venue's time (UTC ns) of the oldest update taken in since the last call, None without one."""
+        times = [at for market in self._config.markets if (at := self._event_ns.get(market)) is not None]
+        self._event_ns.clear()
+        return min(times, default=None)
 
     @property
     def silent_ms(self) -> int | None:

@@ -59,18 +59,18 @@ class LiveSeries:
         index = self._index(key)
         return -1 if index is None else engine.revisions[index]
 
-    def live(self, key: SubjectMarket) -> DepthWindow:
-        """Return the last two minutes of ticks, ending with the newest sample."""
+    def live(self, key: SubjectMarket, since_ms: int = 0) -> DepthWindow:
+        """Return the last two minutes of ticks (at or after `since_ms`), ending with the newest sample."""
         engine = self._engines.get(key.market)
         if engine is None:
             return DepthWindow.empty()
         if key.subject.group is not None:
-            ticks = self._ticks.group_window(key.market, key.subject.group, 0)
+            ticks = self._ticks.group_window(key.market, key.subject.group, since_ms)
             return ticks.then(group_now(engine, GROUPS.index(key.subject.group)))
         index = self._index(key)
         if index is None:
             return DepthWindow.empty()
-        ticks = self._ticks.coin_window(key.market, engine.symbols[index], 0)
+        ticks = self._ticks.coin_window(key.market, engine.symbols[index], since_ms)
         if engine.rows[index].sync.state is BookState.WAITING:
             return ticks
         return ticks.then(coin_now(engine, index))

@@ -100,8 +100,8 @@ class SeriesSource(Protocol):
         """Return a number that moves with every new tick of the subject."""
         ...
 
-    def live(self, key: SubjectMarket) -> DepthWindow:
-        """Return the last two minutes of ticks."""
+    def live(self, key: SubjectMarket, since_ms: int = 0) -> DepthWindow:
+        """Return the last two minutes of ticks, or those of them at or after `since_ms`."""
         ...
 
     def event_ns(self, key: SubjectMarket) -> int | None:

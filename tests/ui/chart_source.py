@@ -102,13 +102,18 @@ class ChartSource:
         """Return how often time has moved."""
         return self._revision if self.primed else 0
 
-    def live(self, key: SubjectMarket) -> DepthWindow:
+    def live(self, key: SubjectMarket, since_ms: int = 0) -> DepthWindow:
         """Return the last two minutes of ticks."""
         if not self.primed:
             return DepthWindow.empty()
         end = self.now_ms // TICK_MS * TICK_MS
         ts_ms = np.arange(end - LIVE_MS, end + 1, TICK_MS, dtype=np.int64)
+        ts_ms = ts_ms[ts_ms >= since_ms]
         return depth_window(key, self._outside_holes(ts_ms), exact_pct=self.exact_pct)
+
+    def event_ns(self, key: SubjectMarket) -> int | None:
+        """Return the time of the newest tick."""
+        return self.now_ms // TICK_MS * TICK_MS * 1_000_000
 
     async def minutes(self, key: SubjectMarket, start_ms: int, end_ms: int) -> DepthWindow:
         """Return the minutes that are over."""

@@ -213,9 +213,12 @@ class FakeMarket:
     def series_revision(self, key: SubjectMarket) -> int:
         return self.steps
 
-    def live(self, key: SubjectMarket) -> DepthWindow:
+    def live(self, key: SubjectMarket, since_ms: int = 0) -> DepthWindow:
         now_ms = self.now_ns // NS_PER_MS
         return self._window(key, np.arange(now_ms - 120_000 + 200, now_ms + 1, 200, dtype=np.int64))
+
+    def event_ns(self, key: SubjectMarket) -> int | None:
+        return self.now_ns
 
     async def minutes(self, key: SubjectMarket, start_ms: int, end_ms: int) -> DepthWindow:
         first = -(-start_ms // MS_PER_MINUTE) * MS_PER_MINUTE

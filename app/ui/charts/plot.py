@@ -158,7 +158,7 @@ class DepthPlot(QWidget):
         """Take in what is new and show it; return the time of the newest sample in UTC ns."""
         self.model.advance(now_ns // NS_PER_MS)
         self.redraw()
-        return self.model.event_time_ns
+        return self.model.take_event_ns()
 
     def redraw(self) -> None:
         """Show the model as it is."""

@@ -104,7 +104,7 @@ class LadderPanel(Panel):
         return self._model.revision, self._canvas.rows(), self._canvas.width()
 
     def refresh(self, now_ns: int) -> int | None:
-        """Show the book as it is now."""
+        """Show the book as it is now; return the venue's time of what is new in it."""
         view = self._model.view(self._canvas.rows())
         message = self.message(view)
         self._canvas.show_view(view, message, now_ns)
@@ -114,7 +114,7 @@ class LadderPanel(Panel):
             self._fill_steps()
         if view is None or message:
             return None
-        return view.book.sampled_ns
+        return view.book.event_ns
 
     def message(self, view: LadderView | None) -> str:
         """Return the sentence that covers the ladder, "" while it is live."""

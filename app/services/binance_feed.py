@@ -1,0 +1,184 @@
+"""Choose Binance's instruments at the start and make its sessions, from the settings.
+
+The venue's own list decides which pairs trade and under which name. When it cannot be had, the list of the last run is
+used, else names are taken as they usually are, and a sentence says so: the window opens in any case.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from app.domain.clock import Clock, SystemClock
+from app.domain.errors import FathomError, SettingsError
+from app.domain.health import FeedHealth
+from app.domain.ids import FeedId, Market, Venue
+from app.domain.instruments import Instrument
+from app.indicators.groups import TOP_TEN
+from app.paths import Paths, resources
+from app.services.recording import guess_instrument, universe_to_json
+from app.settings.files import write_atomic
+from app.settings.store import Settings
+from app.venues.bans import BanStore
+from app.venues.binance.api import load_universe, open_api, rank_pairs
+from app.venues.binance.priming import PrimingOptions
+from app.venues.binance.session import BinanceSession, SessionOptions
+from app.venues.binance.urls import BinanceEndpoints
+from app.venues.feed import FeedSink
+from app.venues.link import LinkOptions
+
+_log = logging.getLogger("fathom.binance")
+_LIST_TIMEOUT_S: Final = 8.0
+_ALWAYS: Final = tuple(f"{base}USDT" for base in sorted(TOP_TEN))
+
+Universe = dict[Market, tuple[Instrument, ...]]
+
+
+def endpoints_of(settings: Settings) -> BinanceEndpoints:
+    """Return the addresses in force."""
+    return BinanceEndpoints(
+        spot_ws=settings.text("binance.spot.ws_url"),
+        spot_rest=settings.text("binance.spot.rest_url"),
+        usdm_ws=settings.text("binance.usdm.ws_url"),
+        usdm_rest=settings.text("binance.usdm.rest_url"),
+    )
+
+
+def markets_of(settings: Settings) -> tuple[Market, ...]:
+    """Return the markets that are switched on; raise SettingsError when none is."""
+    chosen = tuple(market for market in Market if settings.flag(f"binance.{market.value}.enabled"))
+    if not chosen:
+        raise SettingsError("binance.spot.enabled and binance.usdm.enabled are both off: there is nothing to follow")
+    return chosen
+
+
+def listed_pairs(settings: Settings) -> list[str]:
+    """Return the pairs of the symbol file, most important first, the ten largest always among them."""
+    named = settings.text("binance.symbols_file")
+    path = Path(named) if named else resources() / "symbols" / "binance_top100.txt"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the list of symbols {path} cannot be read: {error}") from error
+    pairs = [word for line in lines if (word := line.partition("#")[0].strip().upper())]
+    count = settings.whole("binance.symbols")
+    return with_top_ten(list(dict.fromkeys(pairs)), count)
+
+
+def with_top_ten(pairs: Sequence[str], count: int) -> list[str]:
+    """Return the first `count` pairs, of which the last ones give way to those of the ten that are missing."""
+    chosen = list(pairs[:count])
+    missing = [pair for pair in _ALWAYS if pair not in chosen]
+    for pair in missing:
+        while len(chosen) >= count and (last := next((p for p in reversed(chosen) if p not in _ALWAYS), None)):
+            chosen.remove(last)
+        chosen.append(pair)
+    return chosen
+
+
+async def load_instruments(settings: Settings, paths: Paths) -> tuple[Universe, list[str]]:
+    """Return what to follow per market, and sentences about what could not be had."""
+    markets = markets_of(settings)
+    pairs = listed_pairs(settings)
+    notes: list[str] = []
+    if settings.flag("binance.refresh_symbols"):
+        pairs = await _ranked(settings, paths, pairs, notes)
+    found = await asyncio.gather(*(_market(settings, paths, market, pairs) for market in markets))
+    universe: Universe = {}
+    fresh = True
+    for market, (instruments, note) in zip(markets, found, strict=True):
+        if note is not None:
+            notes.append(note)
+            fresh = False
+        universe[market] = instruments
+    if fresh:
+        document = json.dumps({"version": 1, "universe": universe_to_json(universe)})
+        try:
+            await asyncio.to_thread(write_atomic, paths.instruments, document.encode(), backup=False)
+        except OSError as error:
+            _log.warning("the list of instruments could not be saved: %s", error.strerror or error)
+    return universe, notes
+
+
+async def _ranked(settings: Settings, paths: Paths, pairs: list[str], notes: list[str]) -> list[str]:
+    """Return the pairs ranked by the venue's 24 h turnover, the given ones when it cannot be had."""
+    health = FeedHealth(feed=FeedId(Venue.BINANCE, Market.SPOT))
+    try:
+        api = open_api(Market.SPOT, endpoints_of(settings), health, SystemClock(), _bans(paths))
+        try:
+            async with asyncio.timeout(_LIST_TIMEOUT_S):
+                return await rank_pairs(api, settings.whole("binance.symbols"), _ALWAYS)
+        finally:
+            await api.close()
+    except (FathomError, TimeoutError) as error:
+        notes.append(f"The pairs could not be ranked by turnover ({_words(error)}); the built-in order is used.")
+        return pairs
+
+
+async def _market(
+    settings: Settings, paths: Paths, market: Market, pairs: Sequence[str]
+) -> tuple[tuple[Instrument, ...], str | None]:
+    health = FeedHealth(feed=FeedId(Venue.BINANCE, market))
+    try:
+        api = open_api(market, endpoints_of(settings), health, SystemClock(), _bans(paths))
+        try:
+            async with asyncio.timeout(_LIST_TIMEOUT_S):
+                found = (await load_universe({market: api}, pairs))[market]
+        finally:
+            await api.close()
+        if found:
+            return found, None
+        reason = "it trades none of the pairs"
+    except (FathomError, TimeoutError) as error:
+        reason = _words(error)
+    known = _cached(paths, market, pairs)
+    if known:
+        return known, f"Binance {market.label} did not give its list of pairs ({reason}); that of the last run is used."
+    guessed = tuple(guess_instrument(market, pair) for pair in pairs)
+    return guessed, f"Binance {market.label} did not give its list of pairs ({reason}); names are assumed."
+
+
+def _cached(paths: Paths, market: Market, pairs: Sequence[str]) -> tuple[Instrument, ...]:
+    """Return the instruments of the last run that are wanted now."""
+    try:
+        rows: list[Any] = json.loads(paths.instruments.read_text(encoding="utf-8"))["universe"][market.value]
+        known = {
+            pair: Instrument(market=market, symbol=s, pair=pair, base=b, quote=q, units=int(u), tick_size=t)
+            for s, pair, b, q, u, t in rows
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+    return tuple(known[pair] for pair in pairs if pair in known)
+
+
+def _bans(paths: Paths) -> BanStore:
+    bans = BanStore(paths.bans)
+    bans.load()
+    return bans
+
+
+def _words(error: BaseException) -> str:
+    return "no answer in time" if isinstance(error, TimeoutError) else str(error).rstrip(".")
+
+
+def make_session(
+    settings: Settings,
+    paths: Paths,
+    clock: Clock,
+    feed: FeedId,
+    instruments: tuple[Instrument, ...],
+    sink: FeedSink,
+    health: FeedHealth,
+) -> BinanceSession:
+    """Return the session of one market, ready to run."""
+    options = SessionOptions(
+        streams_per_connection=settings.whole("binance.streams_per_connection"),
+        link=LinkOptions(stale_after_s=settings.number("binance.stale_after")),
+        priming=PrimingOptions(steady_share=settings.number("binance.weight_share")),
+        bans_file=paths.bans,
+    )
+    return BinanceSession(feed.market, instruments, endpoints_of(settings), sink, health, clock, options)
