@@ -246,11 +246,13 @@ class VenueServer:
             for client in list(self.connections):
                 if client.half_open:
                     continue
-                if client.last_ping > client.last_pong and now - client.last_ping > pong_within:
+                waiting_since = client.unanswered_since
+                if waiting_since is not None and now - waiting_since > pong_within:
                     self.counts["closed_for_pong"] += 1
                     client.abort()
-                elif now - max(client.last_ping, client.last_pong) >= ping_every:
+                elif now - client.last_ping >= ping_every:
                     client.last_ping = now
+                    client.unanswered_since = now if waiting_since is None else waiting_since
                     client.protocol.send_ping(str(self._now_ms()).encode())
                     client.send_data()
                 if now - client.opened_at >= self.limits.connection_life_s and not client.shutdown_told:

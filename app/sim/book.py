@@ -20,7 +20,7 @@ _NOISE_POINTS = 4096
 _FURTHEST_BID = 0.93
 _FURTHEST_ASK = 1.6
 _FREE_TRIES = 12  # ticks looked at for a free one
-_REFILL_RATE = 0.005  # looks for holes among the first few hundred levels
+_REFILL_PLACES = 20.0  # holes are looked for among the first twentieth of the levels, roughly
 _KEEP_OUTER = 4  # outermost levels stay, so that the book always reaches past the widest band
 DEPTH_PER_VOLUME = 0.05  # USD resting on one side within 60 %, per USD of daily volume
 
@@ -196,7 +196,7 @@ class SimBook:
             quantity = self._quantity(ladder, key, factors)
         elif count < target or (dice < 0.84 and count < target * 1.03):
             touch = abs(keys[-1])
-            rank = min(int(self._random.expovariate(_REFILL_RATE)), min(count, len(distances)) - 1)
+            rank = min(int(self._random.expovariate(_REFILL_PLACES / len(distances))), min(count, len(distances)) - 1)
             if keys[-1] - keys[-1 - rank] > distances[rank] * touch:  # eaten away by price moves: fill it again
                 key = keys[-1] - int(distances[rank] * touch * self._random.random())
             else:

@@ -40,7 +40,7 @@ class SimConnection(ServerConnection):
         self.half_open = False
         self.opened_at = self.loop.time()
         self.last_ping = self.opened_at
-        self.last_pong = self.opened_at
+        self.unanswered_since: float | None = None
         self.shutdown_told = False
         self.frame_limit: SlidingCount | None = None
         self.too_many_frames = False
@@ -89,9 +89,8 @@ class SimConnection(ServerConnection):
     def process_event(self, event: Any) -> None:
         """Count incoming frames and remember pongs on the way to `websockets`."""
         if isinstance(event, Frame):
-            now = self.loop.time()
             if event.opcode is Opcode.PONG:
-                self.last_pong = now
+                self.unanswered_since = None
             counted = event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.PING, Opcode.PONG)
             limit = self.frame_limit
             if counted and limit is not None and not limit.add() and self.farewell is None:
