@@ -90,7 +90,9 @@ class VenueServer:
         return asyncio.get_running_loop()
 
     async def start(self, host: str, port: int) -> None:
-        """Listen; `port` 0 takes any free one, kept for later starts."""
+        """Listen, unless listening already; `port` 0 takes any free one, kept for later starts."""
+        if self._server is not None:
+            return
         self._server = await serve(
             self._serve_client,
             host,

@@ -229,6 +229,10 @@ class BinanceSim:
         self.faults_fired.append(fault.name)
         log.info("fault %s", fault)
 
+    async def quiet(self) -> None:
+        """Return when no restart is under way any more."""
+        await asyncio.gather(*self._tasks)
+
     def _markets_of(self, fault: Fault) -> list[Market]:
         if fault.market is not None:
             return [fault.market]

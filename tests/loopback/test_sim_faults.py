@@ -325,6 +325,15 @@ async def test_restart_comes_back_on_the_same_address_with_other_books_and_highe
     assert after.bids[:50] != before.bids[:50]
 
 
+async def test_two_restarts_at_once_end_with_one_server(sim: BinanceSim) -> None:
+    sim.fault("restart", market="spot", duration=0.05)
+    sim.fault("restart", market="spot", duration=0.15)
+    await sim.quiet()
+    async with followed(sim) as socket:
+        sim.step()
+        assert len(await diffs(socket)) == 1
+
+
 @both
 async def test_delist_silences_a_symbol_and_refuses_its_book(
     sim: BinanceSim, rest: httpx.AsyncClient, market: Market

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any
@@ -18,7 +16,7 @@ from websockets.frames import Frame, Opcode
 
 from app.domain.ids import Market
 from app.sim.binance import VenueLimits
-from app.sim.server import BinanceSim, SimOptions, serve
+from app.sim.server import BinanceSim
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "PEPEUSDT")
 
@@ -284,36 +282,3 @@ async def test_the_control_address_shows_books_state_and_starts_faults(sim: Bina
         assert (await control.get("/sim/pause")).json() == {"paused": True}
         assert sim.paused
         assert (await control.get("/sim/resume")).json() == {"paused": False}
-
-
-async def test_serve_announces_its_addresses_and_ends_when_told() -> None:
-    stop = asyncio.Event()
-    announced: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(serve(SimOptions(symbols=("BTCUSDT",)), announced.set_result, stop))
-    addresses = await announced
-    assert set(addresses) == {"spot_ws", "spot_rest", "usdm_ws", "usdm_rest", "control"}
-    async with connect(f"{addresses['usdm_ws']}/public/ws/btcusdt@bookTicker", proxy=None) as socket:
-        assert json.loads(await socket.recv())["s"] == "BTCUSDT"
-        stop.set()
-        await end_of(socket)
-    await task
-
-
-def test_a_child_ends_when_its_standard_input_is_closed() -> None:
-    program = (
-        "import asyncio, json\n"
-        "from app.sim.server import SimOptions, serve\n"
-        "options = SimOptions(symbols=('BTCUSDT',), die_with_stdin=True)\n"
-        "asyncio.run(serve(options, lambda found: print(json.dumps(found), flush=True), asyncio.Event()))\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", program],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as child:
-        assert child.stdout is not None
-        assert json.loads(child.stdout.readline())["control"].startswith("http://127.0.0.1:")
-        _, errors = child.communicate(timeout=30)
-        assert (child.returncode, errors) == (0, "")
