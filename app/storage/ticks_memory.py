@@ -39,6 +39,10 @@ class _Rings:
             self.fields[name][index, slots] = value
         self.count[index] += 1
 
+    def clear(self) -> None:
+        """Forget every tick."""
+        self.count[:] = 0
+
     def recent(self, row: int, since_ms: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.intp]]:
         """Return times and slots of the row's ticks at or after `since_ms`, oldest first."""
         count = int(self.count[row])
@@ -50,7 +54,10 @@ class _Rings:
 
 
 class MemoryTickStore:
-    """Keeps the ticks of the last `span_s` seconds; `subscribe` hands every batch on as it comes."""
+    """`TickSink` and `TickSource` in one: keeps the ticks of the last `span_s` seconds before the market's newest one.
+
+    A market whose time steps back (a replay began anew) starts over. `subscribe` hands every batch on as it comes.
+    """
 
     def __init__(
         self, universe: Mapping[Market, tuple[str, ...]], *, span_s: int = SPAN_S, interval_ms: int = 200
@@ -93,6 +100,8 @@ class MemoryTickStore:
             for market in universe
         }
         self._totals: dict[Market, npt.NDArray[np.int64]] = {}
+        self._newest_ms = dict.fromkeys(universe, 0)
+        self._revision = dict.fromkeys(universe, 0)
         self._subscribers: list[Callable[[TickBatch | GroupTick], None]] = []
 
     def subscribe(self, callback: Callable[[TickBatch | GroupTick], None]) -> Callable[[], None]:
@@ -107,6 +116,7 @@ class MemoryTickStore:
 
     def put(self, batch: TickBatch) -> None:
         """Keep the samples of some symbols at one grid time."""
+        self._arrived(batch.market, batch.ts_ms)
         self._symbols[batch.market].put(
             batch.rows,
             batch.ts_ms,
@@ -121,6 +131,7 @@ class MemoryTickStore:
 
     def put_groups(self, tick: GroupTick) -> None:
         """Keep all groups at one grid time."""
+        self._arrived(tick.market, tick.ts_ms)
         depth = tick.depth
         self._totals[tick.market] = depth.total
         self._groups[tick.market].put(
@@ -138,13 +149,24 @@ class MemoryTickStore:
         for subscriber in tuple(self._subscribers):
             subscriber(tick)
 
+    def _arrived(self, market: Market, ts_ms: int) -> None:
+        if ts_ms < self._newest_ms[market]:
+            self._symbols[market].clear()
+            self._groups[market].clear()
+        self._newest_ms[market] = ts_ms
+        self._revision[market] += 1
+
+    def revision(self, market: Market) -> int:
+        """Return a number that moves with every batch of the market, -1 for a market that is not kept."""
+        return self._revision.get(market, -1)
+
     def window(self, market: Market, symbol: str, since_ms: int = 0) -> TickWindow | None:
         """Return the ticks of one symbol, None for an unknown one."""
         row = self._row_of.get((market, symbol))
         if row is None:
             return None
         rings = self._symbols[market]
-        times, slots = self._recent(rings, row, since_ms)
+        times, slots = self._recent(market, rings, row, since_ms)
         fields = {name: values[row, slots] for name, values in rings.fields.items()}
         return TickWindow(ts_ms=times, **fields)
 
@@ -162,18 +184,16 @@ class MemoryTickStore:
         if rings is None or totals is None:
             return DepthWindow.empty()
         row = GROUPS.index(group)
-        times, slots = self._recent(rings, row, since_ms)
+        times, slots = self._recent(market, rings, row, since_ms)
         some = rings.fields["coverage"][row, slots][:, 0, 0] != Coverage.NONE
         times, slots = times[some], slots[some]
         fields = {name: values[row, slots] for name, values in rings.fields.items()}
         return DepthWindow(ts_ms=times, total=int(totals[row]), **fields)
 
-    def _recent(self, rings: _Rings, row: int, since_ms: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.intp]]:
-        count = int(rings.count[row])
-        if not count:
-            return rings.recent(row, 0)
-        newest = int(rings.ts_ms[row, (count - 1) % rings.capacity])
-        return rings.recent(row, max(since_ms, newest - self._span_ms))
+    def _recent(
+        self, market: Market, rings: _Rings, row: int, since_ms: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.intp]]:
+        return rings.recent(row, max(since_ms, self._newest_ms[market] - self._span_ms))
 
     def nbytes(self) -> int:
         """Return the bytes the rings hold."""
