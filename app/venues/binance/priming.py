@@ -22,21 +22,23 @@ from app.venues.feed import Urgency
 from app.venues.rest import HostStoppedError, RestError, UnknownSymbolError
 
 _IDLE_S: Final = 5.0
-_URGENT: Final = frozenset({Urgency.VISIBLE, Urgency.RESYNC, Urgency.FIRST})
+_URGENT: Final = frozenset({Urgency.VISIBLE, Urgency.RESYNC})
 _OPTIONAL: Final = frozenset({Urgency.FIRST, Urgency.DEEPEN, Urgency.REFRESH})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrimingOptions:
-    """Shares are parts of the venue's weight per minute: `urgent_share` for books that cannot be read without a
-    snapshot, `steady_share` for those that only get deeper. Pauses in seconds, between requests for one symbol."""
+    """Shares are parts of the venue's weight per minute: `first_share` for the first snapshot of each book,
+    `urgent_share` for books that broke or are on screen, `steady_share` for those that only get deeper. Pauses in
+    seconds, between requests for one symbol."""
 
     in_flight: int = 4
     first_full: int = 10
     first_limit: int = 500
     resync_limit: int = 1000
     steady_share: float = 0.6
-    urgent_share: float = 0.85
+    first_share: float = 0.85
+    urgent_share: float = 0.92
     repeat_pause_s: float = 1.0
     repeat_cap_s: float = 30.0
     forget_repeats_s: float = 60.0
@@ -198,8 +200,7 @@ class SnapshotQueue:
                 pause_s = min(pause_s, (entry.not_before_ns - now_ns) / NS_PER_S)
                 continue
             limit = self._limit(urgency, rank)
-            share = self._options.urgent_share if urgency in _URGENT else self._options.steady_share
-            wait_s = self._api.depth_wait_s(limit, share)
+            wait_s = self._api.depth_wait_s(limit, self._share(urgency))
             if wait_s > 0.0:
                 return min(pause_s, wait_s)
             entry.waiting, entry.in_flight = None, urgency
@@ -207,6 +208,12 @@ class SnapshotQueue:
             start(symbol, entry, limit)
             return 0.0
         return pause_s
+
+    def _share(self, urgency: Urgency) -> float:
+        options = self._options
+        if urgency in _URGENT:
+            return max(options.steady_share, options.urgent_share)
+        return max(options.steady_share, options.first_share) if urgency is Urgency.FIRST else options.steady_share
 
     def _limit(self, urgency: Urgency, rank: int) -> int:
         options = self._options
