@@ -29,6 +29,7 @@ from app.launch import child_environment, command_line
 from app.measurements import Measurements
 from app.paths import Paths
 from app.settings.store import Settings
+from app.ui import theme
 from app.ui.instance import SingleInstance
 from app.ui.mainwindow import MainWindow, capture_screenshots
 from app.ui.registry import PanelKind, PanelRegistry
@@ -120,6 +121,7 @@ class Desktop:
         mode = Mode.REPLAY if self.options.replay else Mode.DEMO if self.options.demo else Mode.LIVE
         if self.options.replay is not None:
             self.clock = await self._replay_clock(self.options.replay)
+        theme.apply(self._application, self.options.settings.text("ui.theme"), theme.current().pair)
         status = StatusModel(self.clock, mode=mode, mode_detail=self._mode_detail())
         status.measures = self._measures
         self._window = window = MainWindow(

@@ -32,12 +32,13 @@ class Side:
     unbroken chain of diffs since; +inf for a side that is known completely, -inf for one that is not known at all.
     """
 
-    __slots__ = ("_inserts", "_key", "_notional", "_qty", "_queued", "_since", "_size", "reach_key", "sign")
+    __slots__ = ("_inserts", "_key", "_notional", "_qty", "_queued", "_since", "_size", "_waiting", "reach_key", "sign")
 
     def __init__(self, sign: int) -> None:
         self.sign = sign
         self.reach_key = -math.inf
-        self._queued: dict[float, float] = {}
+        self._queued: list[Levels] = []
+        self._waiting = 0
         self._inserts = 0
         self._size = 0
         self._since: IntArray | None = None
@@ -46,20 +47,27 @@ class Side:
     # -- writing -------------------------------------------------------------------------------------------------
 
     def queue(self, levels: Levels) -> None:
-        """Take absolute quantities per price; they are merged at the next read."""
-        self._queued.update(levels)
-        if len(self._queued) > _MAX_QUEUED:
+        """Take absolute quantities per price; they are merged at the next read, or when many wait."""
+        count = len(levels)
+        if not count:
+            return
+        self._queued.append(levels)
+        self._waiting += count
+        if self._waiting > _MAX_QUEUED:
             self.merge()
 
     def merge(self) -> None:
         """Write the queued changes into the arrays."""
-        queued = self._queued
-        count = len(queued)
-        if not count:
+        if not self._waiting:
             return
-        keys = np.fromiter(queued, np.float64, count)
-        qty = np.fromiter(queued.values(), np.float64, count)
-        queued.clear()
+        newest: dict[float, float] = {}
+        for levels in self._queued:
+            newest.update(levels)
+        self._queued.clear()
+        self._waiting = 0
+        count = len(newest)
+        keys = np.fromiter(newest, np.float64, count)
+        qty = np.fromiter(newest.values(), np.float64, count)
         if self.sign < 0:
             np.negative(keys, out=keys)
         held = self._key[: self._size]
@@ -191,6 +199,7 @@ class Side:
     def clear(self) -> None:
         """Forget everything."""
         self._queued.clear()
+        self._waiting = 0
         self._since = None
         self._size = 0
         self._allocate(0)

@@ -204,7 +204,7 @@ class MarketEngine:
         row = self.rows[index]
         row.dirty = True
         self.health.gaps += 1
-        text = f"{row.symbol}: updates are missing before {data.U}; the book is being loaded again"
+        text = f"updates are missing before {data.U}; the book is being loaded again"
         self._event(recv_ns, FeedEventKind.GAP_DETECTED, row.symbol, text)
         self._ask(index, Urgency.RESYNC, recv_ns)
 
@@ -231,7 +231,7 @@ class MarketEngine:
             return
         sync.counters.contradicted += 1
         text = (
-            f"{row.symbol}: the book's top {bid:g} / {ask:g} contradicts the venue's quote "
+            f"the book's top {bid:g} / {ask:g} contradicts the venue's quote "
             f"{row.quote_bid:g} / {row.quote_ask:g} at update {row.quote_id}; the book is being loaded again"
         )
         self._invalidate(index, recv_ns, text)
@@ -248,7 +248,7 @@ class MarketEngine:
         index = self._row_of.get(request.symbol)
         if index is not None:
             self.rows[index].sync.on_snapshot_failed()
-            self._event(recv_ns, FeedEventKind.UPDATE_FAILED, request.symbol, f"{request.symbol}: {reason}")
+            self._event(recv_ns, FeedEventKind.UPDATE_FAILED, request.symbol, reason)
 
     def on_rest(self, recv_ns: int, path: str, raw: bytes, *, polled: bool = False) -> None:
         """Take a depth answer; a bad one is counted, said, and asked for again."""
@@ -265,7 +265,7 @@ class MarketEngine:
         except BadFrameError as error:
             self.health.bad_frames += 1
             row.sync.on_snapshot_failed()
-            self._event(recv_ns, FeedEventKind.UPDATE_FAILED, row.symbol, f"{row.symbol}: snapshot refused, {error}")
+            self._event(recv_ns, FeedEventKind.UPDATE_FAILED, row.symbol, f"snapshot refused, {error}")
             self._ask(index, Urgency.RESYNC, recv_ns)
             return
         sync = row.sync
@@ -279,7 +279,7 @@ class MarketEngine:
         if outcome is Outcome.TOO_OLD:
             if polled:
                 return
-            text = f"{row.symbol}: the snapshot is older than the first update kept for it; asking again"
+            text = "the snapshot is older than the first update kept for it; asking again"
             self._event(recv_ns, FeedEventKind.UPDATE_FAILED, row.symbol, text)
             if sync.wants_snapshot:
                 self._ask(index, Urgency.RESYNC, recv_ns)
@@ -288,7 +288,7 @@ class MarketEngine:
         row.reach_pct = [0.0, 0.0]
         if not polled:
             self.health.snapshots_loaded += 1
-            text = f"{row.symbol}: snapshot of {len(body.bids)} bids and {len(body.asks)} asks loaded"
+            text = f"{len(body.bids)} bids and {len(body.asks)} asks"
             self._event(recv_ns, FeedEventKind.SNAPSHOT_LOADED, row.symbol, text)
 
     def on_streams(self, recv_ns: int, symbols: tuple[str, ...], *, up: bool) -> None:
@@ -384,7 +384,7 @@ class MarketEngine:
         row.dirty = True
         if row.strikes >= _CROSSED_STRIKES:
             row.strikes = 0
-            text = f"{row.symbol}: best bid above best ask; the book is being loaded again"
+            text = "best bid above best ask; the book is being loaded again"
             self._invalidate(index, ts_ns, text)
 
     def _invalidate(self, index: int, now_ns: int, text: str) -> None:

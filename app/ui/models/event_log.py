@@ -80,6 +80,7 @@ class EventLog(QAbstractTableModel):
     def cells(self, row: int) -> tuple[str, ...]:
         """Return the texts of a row; symbol, kind and words make one sentence."""
         time, source, kind, symbol, text = self.fields(row)
+        source = source.removeprefix("binance.")
         subject = f"{symbol} {kind}" if symbol else kind
         return time, source, f"{subject}: {text}" if text else subject
 

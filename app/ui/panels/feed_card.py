@@ -48,7 +48,7 @@ class FeedCard(QFrame):
         self.setProperty("role", "panel")
         self._feed = feed
         self._light = ""
-        self._state = plain_label(self)
+        self._state = ElidedLabel(self)
         self._title = plain_label(self, "title")
         self._button = QPushButton(self)
         self._button.clicked.connect(self._on_clicked)
@@ -59,15 +59,13 @@ class FeedCard(QFrame):
         head = QHBoxLayout()
         head.setSpacing(6)
         head.addWidget(self._title)
-        head.addWidget(self._state)
-        head.addStretch(1)
+        head.addWidget(self._state, 1)
         head.addWidget(self._button)
         self._grid = QGridLayout()
         self._grid.setHorizontalSpacing(6)
         self._grid.setVerticalSpacing(1)
         self._grid.setColumnStretch(1, 1)
         self._grid.setColumnStretch(4, 1)
-        self._grid.setColumnMinimumWidth(2, 4)
         self._values: list[QLabel] = []
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
@@ -84,6 +82,7 @@ class FeedCard(QFrame):
         if self._state.text() != text or self._light != row.light:
             self._light = row.light
             self._state.setText(text)
+            self._state.setToolTip(text)
             self._state.setStyleSheet(f"color: {theme.current().light(row.light)};")
         self._reason.setText(row.reason)
         self._reason.setToolTip(row.reason)
@@ -107,7 +106,7 @@ class FeedCard(QFrame):
             label.setToolTip(f"{name}: {tip}")
 
     def _add_fact(self, index: int, name: str) -> None:
-        label, value = plain_label(self, "muted"), plain_label(self)
+        label, value = plain_label(self, "muted"), ElidedLabel(self)
         label.setText(name)
         value.setAccessibleName(name)
         line, column = index // 2, index % 2 * 3

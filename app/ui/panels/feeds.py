@@ -88,6 +88,8 @@ class FeedsPanel(Panel):
         self._splitter.setStretchFactor(1, 0)
         self._splitter.setStretchFactor(2, 1)
         self._sized = False
+        self._shape: tuple[int, ...] = ()
+        self._splitter.splitterMoved.connect(self._on_splitter_moved)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._splitter)
@@ -156,10 +158,14 @@ class FeedsPanel(Panel):
             self._log.show_events(self._model.events())
         else:
             self._log.redraw()
-        if not self._sized and self._cards and self.height() > 200:
-            self._sized = True
+        shape = (self._links.rowCount(), *(row.primed for row in self._model.rows))
+        if not self._sized and shape != self._shape and self._cards and self.height() > 200:
+            self._shape = shape
             self._share_height()
         return None
+
+    def _on_splitter_moved(self) -> None:
+        self._sized = True
 
     def _share_height(self) -> None:
         """Give cards and connections what they need, but leave two fifths to the event log."""
