@@ -6,7 +6,6 @@ REST is answered in place of the WebSocket handshake, so every answer closes its
 from __future__ import annotations
 
 import asyncio
-import http
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -14,20 +13,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from app.domain.ids import Market
 from app.sim import encoders
+from app.sim.answers import Answer, respond
 from app.sim.book import Changes, SimBook
 from app.sim.connection import SimConnection, data_frame
-from app.sim.faults import Fault, FaultError, make_tamper
+from app.sim.faults import Fault
 from app.sim.hub import Hub
 from app.sim.limits import SlidingCount, WeightMeter
 from app.sim.market import SimMarket
-from app.sim.rest import DEFAULT_WEIGHT_LIMITS, Answer, OldBook, RestDesk
+from app.sim.rest import DEFAULT_WEIGHT_LIMITS, RestDesk
 from app.sim.subscriptions import MAX_STREAMS, Control, answer, delivered_on, read_control, read_path
+from app.sim.venue_faults import VenueFaults
 
 log = logging.getLogger("fathom.sim")
 
@@ -82,8 +82,16 @@ class VenueServer:
         self._housekeeper: asyncio.Task[None] | None = None
         self._timers: set[asyncio.TimerHandle] = set()
         self._attempts = SlidingCount(limits.connections_per_5_min, 300.0, lambda: self._loop.time())
-        self._until: dict[str, float] = {}
-        self._rest_down_status: int | None = None
+        self._faults = VenueFaults(
+            market,
+            source,
+            self.hub,
+            self.desk,
+            self.connections,
+            end_connection=self._end_connection,
+            later=self._later,
+            ban_s=limits.ban_s,
+        )
 
     @property
     def _loop(self) -> asyncio.AbstractEventLoop:
@@ -138,17 +146,17 @@ class VenueServer:
 
     def publish(self, book: SimBook, changes: Changes) -> None:
         """Queue a diff's messages, unless the venue is stalled."""
-        if not self._now_in("stall"):
+        if not self._faults.active("stall"):
             self.hub.publish(book, changes)
 
     def end_step(self) -> None:
         """Queue what slower streams owe after a 100 ms step."""
-        if not self._now_in("stall"):
+        if not self._faults.active("stall"):
             self.hub.publish_due(self._source.books[self.market], self._source.step_number)
 
     def flush(self) -> None:
         """Write what is queued; a client that does not read is cut off."""
-        if self._now_in("burst"):
+        if self._faults.active("burst"):
             return
         for connection in list(self.connections):
             before = connection.frames_sent
@@ -168,7 +176,7 @@ class VenueServer:
         if not self._attempts.add():
             self.counts["connections_over_limit"] += 1
             return respond(Answer(429, b"Too many connection attempts", {"Retry-After": "300"}))
-        if self._now_in("refuse"):
+        if self._faults.active("refuse"):
             self.counts["connections_refused"] += 1
             return respond(Answer(503, b"Service unavailable"))
         endpoint = read_path(self.market, request.path)
@@ -180,11 +188,11 @@ class VenueServer:
 
     def _on_rest(self, connection: SimConnection, path: str, query: str) -> Response:
         self.counts["rest_requests"] += 1
-        if self._now_in("rest_down"):
+        if self._faults.active("rest_down"):
             self.counts["rest_refused"] += 1
-            if self._rest_down_status is None:
+            if self._faults.rest_down_status is None:
                 connection.abort()
-            return respond(Answer(self._rest_down_status or 503, b"Service unavailable"))
+            return respond(Answer(self._faults.rest_down_status or 503, b"Service unavailable"))
         return respond(self.desk.answer(path, query))
 
     async def _serve_client(self, client: ServerConnection) -> None:
@@ -201,7 +209,7 @@ class VenueServer:
                 reply = self._on_control(client, read_control(message))
                 if reply is not None:
                     client.queue(data_frame(reply.encode()))
-                    if not self._now_in("burst"):
+                    if not self._faults.active("burst"):
                         client.flush(self.limits.write_buffer_bytes)
         except ConnectionClosed:
             log.debug("a client on %s left without a closing handshake", self.market.value)
@@ -233,7 +241,7 @@ class VenueServer:
             self.counts["closed_for_streams"] += 1
             client.say_goodbye(1008, "Too many streams")
             return False
-        self.hub.subscribe(client, names, silent=self._now_in("silent_ack"))
+        self.hub.subscribe(client, names, silent=self._faults.active("silent_ack"))
         self.counts["subscriptions"] += len(names)
         self.counts["subscriptions_silent"] += sum(not delivered_on(client.category, name) for name in names)
         return True
@@ -269,88 +277,14 @@ class VenueServer:
             client.flush(self.limits.write_buffer_bytes)
         self._later(notice_s, lambda: client.say_goodbye(1001, "24 h"))
 
-    # Faults
-
     def start_fault(self, fault: Fault) -> None:
         """Begin a fault of this market; `restart` is the simulator's own."""
+        self._faults.start(fault)
         self.counts[f"fault_{fault.name}"] += 1
-        tamper = make_tamper(fault)
-        if tamper is not None:
-            for symbol in self._symbols_for(fault):
-                spoiler = make_tamper(fault)
-                assert spoiler is not None
-                self.hub.tampering.add(symbol, spoiler)
-            return
-        getattr(self, f"_fault_{fault.name}")(fault)
-
-    def _symbols_for(self, fault: Fault) -> list[str]:
-        books = self._source.books[self.market]
-        if fault.symbol is not None:
-            if fault.symbol not in books:
-                raise FaultError(f"expected a symbol of {self.market.value}, was {fault.symbol!r}")
-            return [fault.symbol]
-        followed = self.hub.followed() or list(books)
-        return followed[: (fault.count or 1) if fault.name == "gap" else 1]
-
-    def _fault_drop(self, fault: Fault) -> None:
-        for client in list(self.connections):
-            client.abort()
-
-    def _fault_close24h(self, fault: Fault) -> None:
-        for client in list(self.connections):
-            self._end_connection(client, 1.0 if fault.notice is None else fault.notice)
-
-    def _fault_stall(self, fault: Fault) -> None:
-        self._set_until("stall", fault.duration, 5.0)
-
-    def _fault_burst(self, fault: Fault) -> None:
-        self._set_until("burst", fault.duration, 2.0)
-
-    def _fault_silent_ack(self, fault: Fault) -> None:
-        self._set_until("silent_ack", fault.duration, 5.0)
-
-    def _fault_refuse(self, fault: Fault) -> None:
-        self._set_until("refuse", fault.duration, 5.0)
-
-    def _fault_half_open(self, fault: Fault) -> None:
-        for client in list(self.connections):
-            client.go_half_open()
-            self._later(300.0 if fault.duration is None else fault.duration, client.abort)
-
-    def _fault_rest_down(self, fault: Fault) -> None:
-        self._rest_down_status = fault.status
-        self._set_until("rest_down", fault.duration, 5.0)
-
-    def _fault_http429(self, fault: Fault) -> None:
-        self.meter.limit_for(7.0 if fault.retry_after is None else fault.retry_after)
-
-    def _fault_http418(self, fault: Fault) -> None:
-        self.meter.ban(self.limits.ban_s if fault.duration is None else fault.duration)
-
-    def _fault_lagged_snapshot(self, fault: Fault) -> None:
-        books = self._source.books[self.market]
-        names = list(books) if fault.symbol is None else self._symbols_for(fault)
-        for name in names:
-            self.desk.lagged[name] = OldBook(*books[name].snapshot(None, ahead=False))
-        self.desk.lagged_answers_left = fault.count or 3
-
-    def _fault_delist(self, fault: Fault) -> None:
-        for symbol in self._symbols_for(fault):
-            self._source.book(self.market, symbol).trading = False
 
     def forget_faults(self) -> None:
         """End every fault that lasts, as a new process knows nothing of them."""
-        self._until.clear()
-        self.hub.tampering.clear()
-        self.hub.restart()
-        self.desk.lagged.clear()
-        self.desk.lagged_answers_left = 0
-
-    def _set_until(self, name: str, duration: float | None, usual: float) -> None:
-        self._until[name] = self._loop.time() + (usual if duration is None else duration)
-
-    def _now_in(self, name: str) -> bool:
-        return self._loop.time() < self._until.get(name, 0.0)
+        self._faults.forget()
 
     def _later(self, seconds: float, action: Callable[[], Any]) -> None:
         def act() -> None:
@@ -371,16 +305,3 @@ class VenueServer:
             "requests_while_limited": self.meter.requests_while_limited,
             "requests_while_banned": self.meter.requests_while_banned,
         }
-
-
-def respond(result: Answer) -> Response:
-    """Return an HTTP response that ends the connection, as there is no keep-alive in place of a handshake."""
-    kind = "application/json;charset=UTF-8" if result.body[:1] in (b"{", b"[") else "text/plain"
-    headers = Headers({"Content-Type": kind, "Content-Length": str(len(result.body)), "Connection": "close"})
-    for name, value in result.headers.items():
-        headers[name] = value
-    try:
-        phrase = http.HTTPStatus(result.status).phrase
-    except ValueError:
-        phrase = "Unknown"
-    return Response(result.status, phrase, headers, result.body)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from urllib.parse import parse_qs
 
 from app.domain.ids import Market
+from app.sim.answers import Answer
 from app.sim.faults import FaultError
 from app.sim.market import BookTruth
-from app.sim.rest import Answer
 
 HELP = (
     "GET /sim/fault?name=gap&symbol=BTCUSDT&market=spot&duration=3, /sim/state, /sim/book?market=spot&symbol=BTCUSDT, "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
+from app.domain.errors import FathomError
 from app.domain.ids import Market
 from app.sim import encoders
 from app.sim.book import Changes, SimBook
@@ -40,7 +41,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
 NUMBERS = frozenset({"notice", "duration", "count", "retry_after", "status"})
 
 
-class FaultError(ValueError):
+class FaultError(FathomError, ValueError):
     """A fault that cannot be understood; the text says what was expected."""
 
 
@@ -264,8 +265,8 @@ class Tampering:
         self._waiting.clear()
 
 
-def make_tamper(fault: Fault) -> Tamper | None:
-    """Return the spoiler a fault asks for, None when the fault is of another sort."""
+def make_tamper(fault: Fault) -> Tamper:
+    """Return a new spoiler as a fault asks for; raise FaultError when the fault touches no single diffs."""
     count = fault.count or 1
     if fault.name == "gap":
         return Gap(count if fault.symbol else 1)
@@ -277,4 +278,4 @@ def make_tamper(fault: Fault) -> Tamper | None:
         return Crossed(count)
     if fault.name == "garbage":
         return Garbage([fault.kind] * count if fault.kind else list(GARBAGE_KINDS) * count)
-    return None
+    raise FaultError(f"expected a fault of single diffs, was {fault.name!r}")

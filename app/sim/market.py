@@ -19,6 +19,7 @@ from app.sim.factors import Factors
 from app.sim.universe import Listing, build_listings, by_symbol
 
 BURSTS_PER_STEP = 5
+FASTEST_RATE = 20.0
 RESTART_ID_JUMP = 5_000_000
 
 _MAJOR_EDITS = (20, 60)
@@ -47,8 +48,8 @@ class SimMarket:
 
     def __init__(self, *, seed: int = 1, symbols: Sequence[str] | None = None, rate: float = 1.0) -> None:
         """Fill the books; equal arguments give equal markets for ever. `rate` scales how often books change."""
-        if not 0.0 < rate <= 20.0:
-            raise ValueError(f"expected a rate above 0 and at most 20, was {rate}")
+        if not 0.0 < rate <= FASTEST_RATE:
+            raise ValueError(f"expected a rate above 0 and at most {FASTEST_RATE:g}, was {rate}")
         self.listings = build_listings(symbols)
         self.rate = rate
         self.step_number = 0

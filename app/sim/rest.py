@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from app.domain.ids import Market
 from app.sim import encoders
+from app.sim.answers import Answer
 from app.sim.book import SimBook
 from app.sim.catalogue import exchange_info, foreign_tickers
 from app.sim.limits import Ruling, Verdict, WeightMeter
@@ -23,15 +24,6 @@ _USDM_DEPTH_WEIGHTS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
 _SPOT_DEPTH_MOST = 5000
 
 Row = dict[str, object]
-
-
-@dataclass(slots=True)
-class Answer:
-    """One HTTP answer."""
-
-    status: int
-    body: bytes
-    headers: dict[str, str] = field(default_factory=dict)
 
 
 class RestError(Exception):

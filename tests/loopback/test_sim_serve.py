@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.domain.errors import FathomError
 from app.domain.ids import Market
 from app.sim.server import BinanceSim, SimOptions, add_arguments, options_from, serve
 
@@ -67,10 +68,13 @@ def test_options_come_from_arguments() -> None:
         ("--fault", "dance@1"),
         ("--usdm-weight", "0"),
         ("--life", "0"),
+        ("--seed", "-1"),
+        ("--rate", "0"),
+        ("--rate", "nan"),
     ],
 )
 def test_options_that_make_no_sense_are_refused_with_a_sentence(words: tuple[str, ...]) -> None:
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(FathomError, match="expected"):
         options(*words)
 
 
