@@ -37,6 +37,33 @@ from app.venues.binance.urls import (
 from app.venues.rest import RequestRefusedError, RestClient, RestError
 
 QUOTE: Final = "USDT"
+PEGGED: Final = frozenset(
+    (
+        "USDC",
+        "FDUSD",
+        "TUSD",
+        "USDP",
+        "DAI",
+        "BUSD",
+        "USD1",
+        "XUSD",
+        "BFUSD",
+        "USDE",
+        "USDS",
+        "PYUSD",
+        "RLUSD",
+        "EUR",
+        "EURI",
+        "AEUR",
+        "GBP",
+        "AUD",
+        "TRY",
+        "BRL",
+        "PAXG",
+        "XAUT",
+    )
+)
+"""Coins tied to a currency or to gold: the depth around their fixed price says nothing and would swamp the sums."""
 _UNITS = re.compile(r"^(1000000|10000|1000)(?=\D)")
 _TIME_SAMPLES: Final = 3
 _T = TypeVar("_T")
@@ -166,8 +193,11 @@ async def _listing(api: MarketApi) -> tuple[ListedSymbol, ...] | RestError:
 
 
 async def rank_pairs(spot: MarketApi, count: int, always: Iterable[str] = ()) -> list[str]:
-    """Return the most traded spot pairs against USDT, those named `always` in any case. Raises RestError."""
-    trading = {instrument.symbol for instrument in await spot.instruments()}
+    """Return the most traded spot pairs against USDT, those named `always` in any case, without pegged coins.
+
+    Raises RestError.
+    """
+    trading = {instrument.symbol for instrument in await spot.instruments() if instrument.base not in PEGGED}
     volumes = await spot.quote_volumes()
     kept = [pair for pair in dict.fromkeys(always) if pair in trading]
     others = sorted((s for s in trading if s not in kept), key=lambda s: (-volumes.get(s, 0.0), s))
