@@ -54,12 +54,14 @@ class Database:
         self.replaced = ""
         self._engine: Engine | None = None
         self._drivers: set[Any] = set()
+        self._given_up = False
 
     # -- opening -------------------------------------------------------------------------------------------------
 
     def open(self, *, suspect: bool = False) -> None:
         """Connect and migrate. `suspect`: it reported damage before, so it is checked whatever its size."""
         self.close()
+        self._given_up = False
         url = _checked(self.url)
         path = Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
         if path is not None:
@@ -131,9 +133,14 @@ class Database:
             max_overflow=0,
             connect_args={"connect_timeout": _CONNECT_TIMEOUT_S, "application_name": "fathom"},
         )
+        event.listen(engine, "do_connect", self._before_connect)
         event.listen(engine, "connect", lambda driver, _record: self._drivers.add(driver))
         event.listen(engine, "close", lambda driver, _record: self._drivers.discard(driver))
         return engine
+
+    def _before_connect(self, *_details: object) -> None:
+        if self._given_up:
+            raise TimeoutError("the database does not answer")
 
     @property
     def is_open(self) -> bool:
@@ -141,7 +148,11 @@ class Database:
         return self._engine is not None
 
     def abort(self) -> None:
-        """End a statement that waits for a frozen server, from another thread: it fails there as a lost connection."""
+        """End a statement that waits for a frozen server, from another thread: it fails there as a lost connection.
+
+        Nothing is connected anew until `open`.
+        """
+        self._given_up = True
         for driver in tuple(self._drivers):
             # the driver is not imported here, so its error for "closed meanwhile" has no name
             with contextlib.suppress(Exception), socket.socket(fileno=os.dup(driver.fileno())) as line:

@@ -187,11 +187,12 @@ class RedisTickSink:
 
     async def _write(self, client: redis.Redis) -> None:
         while True:
-            await self._wake.wait()
-            self._wake.clear()
             while self._queue:
                 await self._flush(client)
             await asyncio.sleep(FLUSH_S)
+            self._wake.clear()
+            if not self._queue:
+                await self._wake.wait()
 
     async def _flush(self, client: redis.Redis) -> None:
         """Hand a part of the queue to Redis in one round trip; it leaves the queue when the answer has come."""

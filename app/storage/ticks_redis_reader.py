@@ -89,9 +89,13 @@ class RedisTickReader:
         if len(followers) == 1 and self._subscription is not None:
             await self._tell_server(self._subscription.subscribe, channel)
 
+        following = True
+
         async def leave() -> None:
-            if follower not in followers:
+            nonlocal following
+            if not following:
                 return
+            following = False
             followers.remove(follower)
             if not followers and self._followers.pop(channel, None) is not None and self._subscription is not None:
                 await self._tell_server(self._subscription.unsubscribe, channel)

@@ -59,6 +59,8 @@ def classify(error: Exception, url: str) -> Problem:
         return Problem(Trouble.WRONG, str(error))
     if isinstance(error, ArgumentError | NoSuchModuleError | ModuleNotFoundError):
         return Problem(Trouble.WRONG, f"The database URL {where} cannot be used: {words}.")
+    if isinstance(error, TimeoutError):
+        return Problem(Trouble.AWAY, f"The database {where} does not answer.")
     if isinstance(error, OSError):
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return Problem(
