@@ -172,6 +172,31 @@ async def test_a_delisted_symbol_is_left_out_with_one_event_and_the_others_go_on
         assert [text.startswith("ADAUSDT: ") for text in rig.texts(FeedEventKind.NOTICE)] == [True]
 
 
+async def test_a_symbol_that_trades_again_is_taken_back() -> None:
+    async with simulated() as sim, running(sim, options=quick(listing_every_s=0.2)) as rig:
+        await rig.until_live()
+        sim.fault("delist", market="spot", symbol="ADAUSDT")
+        await rig.until(lambda: rig.sink.of("ADAUSDT")[-1] == "down", "the end of a symbol")
+        sim.market.book(Market.SPOT, "ADAUSDT").trading = True
+        await rig.until(lambda: rig.sink.of("ADAUSDT").count("answer") == 2, "its new snapshot")
+        assert [text.startswith("ADAUSDT: ") for text in rig.texts(FeedEventKind.NOTICE)] == [True, True]
+        await rig.until_live()
+        await rig.expect_true_books()
+
+
+async def test_streams_are_spread_over_connections_that_end_and_come_back_one_by_one() -> None:
+    async with simulated() as sim, running(sim, options=quick(streams_per_connection=2)) as rig:
+        await rig.until_live()
+        assert [(link.name, link.streams) for link in rig.health.links] == [("spot 1", 2), ("spot 2", 2), ("spot 3", 2)]
+        assert venue_count(sim, Market.SPOT, "streams") == 6
+        next(iter(sim.spot.connections)).abort()
+        await rig.until(lambda: rig.sink.count("up") == 4, "the one connection to come back")
+        assert rig.sink.count("down") == 1
+        assert sum(link.reconnects for link in rig.health.links) == 1
+        await rig.until_live()
+        await rig.expect_true_books()
+
+
 async def test_a_name_that_cannot_be_resolved_is_said_and_tried_again() -> None:
     async with simulated() as sim:
         real = endpoints(sim)
