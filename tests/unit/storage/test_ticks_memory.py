@@ -11,6 +11,7 @@ from app.domain.ids import Market
 from app.indicators.aggregate import aggregate
 from app.indicators.groups import GROUPS, Group, membership
 from app.storage.rows import GroupTick
+from app.storage.ticks import TickSink, TickSource
 from app.storage.ticks_memory import MemoryTickStore
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
@@ -82,3 +83,33 @@ def test_subscribers_get_every_batch_until_they_leave() -> None:
     leave()
     store.put(tick_batch(rng, 1_200, SYMBOLS, Market.SPOT))
     assert len(seen) == 1
+
+
+def test_a_quiet_symbol_keeps_no_tick_older_than_the_span_of_its_market() -> None:
+    store = MemoryTickStore({Market.SPOT: SYMBOLS}, span_s=2)
+    rng = np.random.default_rng(4)
+    store.put(tick_batch(rng, 10_000, SYMBOLS, Market.SPOT))
+    assert len(store.coin_window(Market.SPOT, "SOLUSDT")) == 1
+    store.put(tick_batch(rng, 12_001, SYMBOLS[:1], Market.SPOT))
+    assert len(store.coin_window(Market.SPOT, "SOLUSDT")) == 0
+    assert store.coin_window(Market.SPOT, "BTCUSDT").ts_ms.tolist() == [12_001]
+
+
+def test_a_time_that_steps_back_starts_that_market_over() -> None:
+    store = MemoryTickStore({Market.SPOT: SYMBOLS, Market.USDM: SYMBOLS})
+    rng = np.random.default_rng(5)
+    for market in (Market.SPOT, Market.USDM):
+        store.put(tick_batch(rng, 10_000, SYMBOLS, market))
+    store.put(tick_batch(rng, 4_000, SYMBOLS[:1], Market.SPOT))
+    assert store.coin_window(Market.SPOT, "BTCUSDT").ts_ms.tolist() == [4_000]
+    assert len(store.coin_window(Market.SPOT, "ETHUSDT")) == 0
+    assert store.coin_window(Market.USDM, "ETHUSDT").ts_ms.tolist() == [10_000]
+
+
+def test_the_revision_of_a_market_moves_with_its_batches_only() -> None:
+    store: TickSource = MemoryTickStore({Market.SPOT: SYMBOLS, Market.USDM: SYMBOLS})
+    sink: TickSink = store  # type: ignore[assignment] # one object is both
+    before = store.revision(Market.SPOT), store.revision(Market.USDM)
+    sink.put(tick_batch(np.random.default_rng(6), 1_000, SYMBOLS, Market.SPOT))
+    assert store.revision(Market.SPOT) > before[0]
+    assert store.revision(Market.USDM) == before[1]
