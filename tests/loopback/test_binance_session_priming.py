@@ -57,7 +57,7 @@ class Bench:
         self.server = server
         self.health = FeedHealth(feed=FeedId(Venue.BINANCE, market))
         self.taker = Taker()
-        clock = MovedClock()
+        self.clock = clock = MovedClock()
         clock.move_s(61.0 - clock.wall_ns() / 1e9 % 60.0)  # early in a minute, so that no test sees two
         at = BinanceEndpoints("", server.url, "", server.url)
         self.api = open_api(market, at, self.health, clock, BanStore(None))
@@ -176,6 +176,29 @@ async def test_failures_are_reported_and_tried_again_until_the_venue_answers() -
         assert [symbol for symbol, _ in b.taker.failed] == ["S0USDT"] * 3
         assert "HTTP 502" in b.taker.failed[0][1]
         assert b.health.rest_errors == 3
+
+
+async def test_requests_that_repeat_for_one_symbol_wait_longer_each_time() -> None:
+    async with bench(PrimingOptions(repeat_pause_s=40.0, repeat_cap_s=500.0)) as b:
+        b.queue.release(("S0USDT",))
+        await b.idle()
+        for number, pause_s in enumerate((40.0, 80.0, 160.0), start=1):
+            b.queue.request("S0USDT", Urgency.RESYNC)
+            b.clock.move_s(pause_s - 5.0)
+            b.queue.resume()  # looks again
+            await asyncio.sleep(0.03)
+            assert len(b.taker.answered) == number
+            b.clock.move_s(5.0)
+            b.queue.resume()
+            await b.idle()
+            assert len(b.taker.answered) == number + 1
+        b.clock.move_s(1000.0)
+        b.queue.request("S0USDT", Urgency.RESYNC)
+        await b.idle()
+        b.clock.move_s(41.0)
+        b.queue.request("S0USDT", Urgency.RESYNC)
+        await b.idle()
+        assert len(b.taker.answered) == 6
 
 
 async def test_snapshots_that_only_deepen_leave_the_rest_of_the_minute_to_broken_books() -> None:

@@ -20,7 +20,7 @@ def spot_state(sim: BinanceSim, name: str) -> int:
     return int(state.get(name, 0))
 
 
-async def frames_go_on(rig: Rig, count: int = 25) -> None:
+async def frames_go_on(rig: Rig, count: int = 15) -> None:
     """Wait for so many more frames: time in which a request could have left."""
     wanted = rig.link.frames + count
     await rig.until(lambda: rig.link.frames >= wanted, "more frames")
@@ -35,7 +35,7 @@ async def test_429_stops_requests_until_the_time_the_venue_names_and_streams_go_
         assert "429" in rig.health.rest_reason
         assert rig.health.rest_retry_at_ns is not None
         asked = rig.health.rest_requests
-        await frames_go_on(rig, 20)
+        await frames_go_on(rig)
         assert rig.health.rest_requests == asked
         assert spot_state(sim, "requests_while_limited") == 1
         answered = rig.sink.of("LINKUSDT").count("answer")
