@@ -49,11 +49,13 @@ SessionFactory = Callable[[FeedId, tuple[Instrument, ...], FeedSink, FeedHealth]
 
 @dataclass(slots=True, kw_only=True)
 class CoreOutputs:
-    """Who is told: events, standing notes by topic (None takes one away), sentences said once, extra metrics."""
+    """Who is told: events, standing notes by topic (None takes one away), sentences said once, that a grid point of the
+    samples has passed; and where extra metrics come from."""
 
     on_event: Callable[[FeedEvent], None] = lambda _event: None
     on_note: Callable[[str, str | None], None] = lambda _topic, _text: None
     on_notice: Callable[[str], None] = lambda _text: None
+    on_sampled: Callable[[], None] = lambda: None
     metrics: list[Callable[[], Mapping[str, float]]] = field(default_factory=list)
 
 
@@ -192,6 +194,8 @@ class Core:
                 self._recorder.write(now_ns, "fathom.tick", "")
             for engine in self.engines.values():
                 engine.advance(now_ns)
+                await asyncio.sleep(0)  # frames and the window get their turn between two pieces of work
+            self._outputs.on_sampled()
 
     async def _measure_itself(self) -> None:
         process = psutil.Process(os.getpid())

@@ -6,7 +6,8 @@ before T, because an input stamped T or later first advances the grid. A replay 
 same samples and minutes as the live run did.
 
 Each symbol is sampled once per interval (200 ms by default) at its own phase of the grid, so that the work is spread;
-symbols on screen are sampled at every grid point as well, without entering ticks or minutes a second time.
+what is on screen (single symbols, or all of them while a group is drawn) is sampled at every grid point as well, when
+it has changed, without entering ticks or minutes a second time.
 """
 
 from __future__ import annotations
@@ -319,11 +320,13 @@ class MarketEngine:
         block = self._minutes.roll(ts_ns // NS_PER_MS)
         if block is not None:
             self.outputs.on_minute(block)
+        fast = range(len(self.rows)) if self.groups_watched else tuple(self._watched)
         if self.groups_watched:
-            self.groups_event_ns = self._oldest_event(regular)
+            self.groups_event_ns = self._mean_event()
         readable = [index for index in regular.tolist() if self._measure(index, ts_ns, regular=True)]
-        for index in self._watched:
-            self._measure(index, ts_ns, regular=False)
+        for index in fast:
+            if self.rows[index].dirty:
+                self._measure(index, ts_ns, regular=False)
         if readable:
             self._put(np.array(readable, np.int64), ts_ns)
         if phase == 0 or self.groups_watched:
@@ -338,9 +341,9 @@ class MarketEngine:
             self._next_keep_ns = ts_ns + _HOUSEKEEPING_NS
             self._housekeeping(ts_ns)
 
-    def _oldest_event(self, rows: np.typing.NDArray[np.int64]) -> int:
+    def _mean_event(self) -> int:
         """Return the mean event time of what this sample takes in, 0 when nothing is new."""
-        times = [self.rows[index].event_ns for index in rows.tolist() if self.rows[index].event_ns]
+        times = [row.event_ns for row in self.rows if row.event_ns]
         return sum(times) // len(times) if times else 0
 
     def _measure(self, index: int, ts_ns: int, *, regular: bool) -> bool:
