@@ -9,11 +9,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from app.domain.health import FeedHealth
+from app.domain.health import FeedHealth, LinkHealth
 from app.domain.ids import FeedId, Market, Venue
 from app.venues.bans import BanStore
 from app.venues.binance.api import open_api
+from app.venues.binance.polling import Poller
 from app.venues.binance.priming import PrimingOptions, SnapshotQueue, covers_book
+from app.venues.binance.shard import Shard
 from app.venues.binance.urls import BinanceEndpoints
 from app.venues.feed import Urgency
 from tests.loopback.http_server import HttpServer, MovedClock, Reply
@@ -48,6 +50,10 @@ class Taker:
 
     def on_unknown(self, symbol: str, reason: str) -> None:
         self.unknown.append(symbol)
+
+
+class NoSink:
+    """A shard that never opens hands nothing over."""
 
 
 class Bench:
@@ -126,10 +132,14 @@ async def test_the_most_urgent_reason_counts_and_a_symbol_waits_only_once() -> N
 async def test_no_more_than_four_leave_at_once_and_one_per_symbol() -> None:
     async with bench() as b:
         b.server.answer = lambda _path: None
-        b.queue.release(SYMBOLS)
-        await b.until(lambda: len(b.server.paths) == 4)
+        b.queue.release(SYMBOLS[:1])
+        await b.until(lambda: len(b.server.paths) == 1)
         b.queue.request("S0USDT", Urgency.RESYNC)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.05)
+        assert len(b.server.paths) == 1
+        b.queue.release(SYMBOLS[1:])
+        await b.until(lambda: len(b.server.paths) == 4)
+        await asyncio.sleep(0.05)
         assert len(b.server.paths) == 4
         assert len(set(b.taker.asked)) == 4
 
@@ -213,6 +223,51 @@ async def test_snapshots_that_only_deepen_leave_the_rest_of_the_minute_to_broken
         b.queue.request("S1USDT", Urgency.RESYNC)
         await b.until(lambda: b.taker.answered.count("S1USDT") == 2)
         assert b.taker.answered.count("S0USDT") == 1
+
+
+class PollLog:
+    """Keeps what a poller hands over."""
+
+    def __init__(self) -> None:
+        self.suspended: set[str] = set()
+        self.polled: list[str] = []
+
+    def on_polled(self, path: str, raw: bytes) -> None:
+        self.polled.append(parse_qs(urlsplit(path).query)["symbol"][0])
+
+    def on_unknown(self, symbol: str, reason: str) -> None:
+        self.suspended.add(symbol)
+
+
+async def test_polling_takes_turns_drops_unknown_symbols_and_discards_answers_once_streams_are_back() -> None:
+    async with bench() as b:
+        owner = PollLog()
+        link = LinkHealth(name="spot 1", feed=b.health.feed)
+        shard = Shard(Market.SPOT, SYMBOLS[:4], link, b.health, NoSink(), b.clock, owner)  # type: ignore[arg-type]
+        shard.down_since_ns = b.clock.monotonic_ns() - 10**10
+        turns = 0
+
+        def answer(path: str) -> Reply:
+            nonlocal turns
+            turns += 1
+            if "S1USDT" in path:
+                return Reply(400, {"code": -1121, "msg": "Invalid symbol."})
+            if turns == 8:
+                shard.down_since_ns = None
+            return Reply(body=body(3))
+
+        b.server.answer = answer
+        poller = Poller(b.api, owner, b.clock, after_s=0.1, share=0.6)
+        b.api.rest.budget.limit = 60_000
+        poller.prefer("S2USDT")
+        task = asyncio.create_task(poller.run([shard]))
+        await b.until(lambda: turns == 8)
+        await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert owner.polled == ["S0USDT", "S2USDT", "S3USDT", "S0USDT", "S2USDT", "S3USDT"]
+        assert owner.suspended == {"S1USDT"}
+        assert turns == 8
 
 
 @pytest.mark.parametrize(

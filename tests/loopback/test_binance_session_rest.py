@@ -142,6 +142,23 @@ async def test_priming_can_be_paused_cancelled_and_taken_up_again() -> None:
             await again.expect_true_books()
 
 
+async def test_what_was_queued_for_lost_streams_is_forgotten_until_they_are_back() -> None:
+    async with simulated() as sim:
+        rig = Rig(Market.SPOT, await universe_of(sim), sim)
+        async with started(rig, endpoints(sim), quick()):
+            rig.session.pause_snapshots()
+            await rig.until(lambda: rig.sink.count("up") == 3, "streams")
+            sim.fault("refuse", market="spot", duration=0.5)
+            sim.fault("drop", market="spot")
+            await rig.until(lambda: rig.sink.count("down") == 3, "the loss")
+            assert rig.health.snapshots_queued == 0
+            rig.session.resume_snapshots()
+            rig.session.request_snapshot("LINKUSDT", Urgency.RESYNC)
+            assert rig.health.snapshots_queued == 0
+            await rig.until_live(rounds=2)
+            assert [rig.sink.of(symbol)[:4] for symbol in rig.symbols] == [["up", "down", "up", "asked"]] * 3
+
+
 async def test_the_first_pass_stays_inside_the_weight_the_venue_states() -> None:
     limits = VenueLimits(weight_limit=700)
     async with simulated(spot_limits=limits) as sim, running(sim, options=quick(priming=QUICK_PRIMING)) as rig:
