@@ -16,7 +16,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -113,6 +113,7 @@ class Desktop:
         self.probe = runtime.LagProbe()
         self.measurements = Measurements(options.started, self.probe)
         self._window: MainWindow | None = None
+        self._core_task: asyncio.Task[None] | None = None
         self._notices: list[str] = list(options.settings.notes)
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -136,38 +137,49 @@ class Desktop:
             about=(("Data folder", str(self.options.paths.base)),),
         )
         window.show()
-        await self._paint()
+        await window.first_paint()
         self.measurements.first_paint_s = self.measurements.elapsed_s()
         _log.info("first paint after %.0f ms", self.measurements.first_paint_s * 1000)
         code = 0
         try:
             async with AsyncExitStack() as stack:
-                task = await self._assemble(stack, status)
-                window.populate()
-                gc.collect()  # what is alive now stays so: without it later collections take a millisecond, not 100
-                gc.freeze()
-                for notice in self._notices:
-                    window.notice(notice, 30)
-                code = await self._until_stopped(task)
-                window.save_layout()
+                if await self._assemble_unless_stopped(stack, status):
+                    window.populate()
+                    gc.collect()  # what is alive now stays so: without it later collections take 100 ms, not one
+                    gc.freeze()
+                    for notice in self._notices:
+                        window.notice(notice, 30)
+                    await self._until_stopped()
+                    window.save_layout()
+                window.frame_clock.stop()
         except FathomError as error:
             _log.error("%s", error)
             code = 2
         finally:
             self._window = None
             await window.shut()
-            await self._paint()
         return code
 
-    async def _paint(self) -> None:
-        self._application.processEvents()
-        await asyncio.sleep(0)
+    async def _assemble_unless_stopped(self, stack: AsyncExitStack, status: StatusModel) -> bool:
+        """Build everything; False when the end was asked for meanwhile."""
+        assembling = asyncio.create_task(self._assemble(stack, status), name="assemble")
+        stopped = asyncio.create_task(self._stop.wait(), name="stop")
+        await asyncio.wait((assembling, stopped), return_when=asyncio.FIRST_COMPLETED)
+        finished = assembling.done()
+        for task in (assembling, stopped):
+            task.cancel()
+        await asyncio.gather(assembling, stopped, return_exceptions=True)
+        if finished:
+            assembling.result()
+        return finished and not self._stop.requested
 
-    async def _until_stopped(self, core_task: asyncio.Task[None]) -> int:
+    async def _until_stopped(self) -> None:
+        """Run until the end is asked for; the feeds ending by an error is said, the window stays."""
+        core_task = self._core_task
+        assert core_task is not None
         stopped = asyncio.create_task(self._stop.wait(), name="stop")
         helpers = [
             stopped,
-            core_task,
             asyncio.create_task(self.probe.run(), name="lag probe"),
             asyncio.create_task(self._scripted(), name="scripted"),
         ]
@@ -189,7 +201,16 @@ class Desktop:
             for task in helpers:
                 task.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
-        return 0
+
+    def _own_core(self, stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+        """Start the feeds; they end, wound down, before what the stack holds below them."""
+        task = self._core_task = asyncio.create_task(work, name="core")
+
+        async def end() -> None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        stack.push_async_callback(end)
 
     async def _scripted(self) -> None:
         """Do what the command line asked: measure, take pictures after some seconds, perhaps stop."""
@@ -225,19 +246,20 @@ class Desktop:
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
-    async def _assemble(self, stack: AsyncExitStack, status: StatusModel) -> asyncio.Task[None]:
-        """Build feeds, stores and sources; return the running task of the feeds."""
+    async def _assemble(self, stack: AsyncExitStack, status: StatusModel) -> None:
+        """Build feeds, stores and sources, and start the feeds."""
         for name in _HEAVY:
             await asyncio.to_thread(importlib.import_module, name)
             await asyncio.sleep(0)
         importlib.import_module("pyqtgraph")  # needs the thread of the window
-        await self._paint()
+        await asyncio.sleep(0)
         from app.viewmodels.live_status import LiveStatus
         from app.viewmodels.time_link import TimeLinks
 
         self._time_links = TimeLinks()
         if self.options.replay is not None:
-            return await self._assemble_replay(stack, status)
+            await self._assemble_replay(stack, status)
+            return
         from app.services.core import Core, CoreOutputs
 
         settings, paths = self.options.settings, self.options.paths
@@ -267,14 +289,11 @@ class Desktop:
         live_status.set_feeds(core.feeds)
         self._connect(core, live_status, status)
         session_clock = self.clock
-        task = asyncio.create_task(
-            core.run(lambda *parts: make_session(settings, paths, session_clock, *parts)), name="core"
-        )
+        self._own_core(stack, core.run(lambda *parts: make_session(settings, paths, session_clock, *parts)))
         live_status.controls = {
             str(engine.feed): (partial(core.pause_snapshots, market), partial(core.resume_snapshots, market))
             for market, engine in core.engines.items()
         }
-        return task
 
     def _connect(self, core: Core, live_status: LiveStatus, status: StatusModel) -> None:
         from app.viewmodels.live_books import LiveBooks
@@ -297,7 +316,7 @@ class Desktop:
 
         return ReplayClock(await asyncio.to_thread(first_ns))
 
-    async def _assemble_replay(self, stack: AsyncExitStack, status: StatusModel) -> asyncio.Task[None]:
+    async def _assemble_replay(self, stack: AsyncExitStack, status: StatusModel) -> None:
         from app.services.playback import play
         from app.services.replay_core import ReplayCore
         from app.storage.recorder import Recording
@@ -321,15 +340,17 @@ class Desktop:
         )
         status.attach(live_status)
         clock: Any = self.clock
-        return asyncio.create_task(
+        ended = "The recording has ended; what is shown is its last state."
+        self._own_core(
+            stack,
             play(
                 recording,
                 core.replayer,
                 clock,
                 self.options.speed,
-                lambda: live_status.set_note("replay", "The recording has ended; what is shown is its last state."),
+                on_done=lambda: live_status.set_note("replay", ended),
+                on_sampled=self._on_sampled,
             ),
-            name="replay",
         )
 
     # -- panels --------------------------------------------------------------------------------------------------

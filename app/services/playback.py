@@ -35,9 +35,18 @@ class ReplayClock:
 
 
 async def play(
-    recording: Recording, replayer: Replayer, clock: ReplayClock, speed: float | None, on_done: Callable[[], None]
+    recording: Recording,
+    replayer: Replayer,
+    clock: ReplayClock,
+    speed: float | None,
+    *,
+    on_done: Callable[[], None],
+    on_sampled: Callable[[], None],
 ) -> None:
-    """Feed the recording into the replayer; speed None means as fast as it goes. The loop is never held for long."""
+    """Feed the recording into the replayer; speed None means as fast as it goes. The loop is never held for long.
+
+    on_sampled is called now and then after time has moved on, on_done at the end.
+    """
     entries = iter(recording)
     first_ns: int | None = None
     started = resumed = time.perf_counter()
@@ -50,6 +59,7 @@ async def play(
                 now_ns = first_ns + int((time.perf_counter() - started) * speed * NS_PER_S)
                 clock.set(min(now_ns, entry.recv_ns))
                 replayer.advance(clock.wall_ns() - GRID_NS)
+                on_sampled()
                 await asyncio.sleep(min(wait, 0.02))
                 resumed = time.perf_counter()
         clock.set(entry.recv_ns)

@@ -43,12 +43,15 @@ USUAL_SIZE: Final = QSize(1600, 940)
 class _Welcome(QWidget):
     """What the window shows until the docks are there."""
 
+    painted = False
+
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.fillRect(self.rect(), theme.colour(theme.current().window))
         painter.setPen(theme.colour(theme.current().muted))
         painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter.value, "Fathom is starting …")
         painter.end()
+        self.painted = True
 
 
 class MainWindow(QMainWindow):
@@ -92,7 +95,8 @@ class MainWindow(QMainWindow):
         self._apply_options()
         self.setWindowIcon(icons.app_icon())
         self.setWindowTitle(self._title())
-        self.setCentralWidget(_Welcome(self))
+        self._welcome = _Welcome(self)
+        self.setCentralWidget(self._welcome)
         self.actions_ = Actions(self)
         self._palette: Palette | None = None
         self._status_ticks = 0
@@ -120,6 +124,13 @@ class MainWindow(QMainWindow):
             self.notice(notice, 60)
 
     # start and end
+
+    async def first_paint(self) -> None:
+        """Wait until the window has been painted once, at most a second (a window may come up covered)."""
+        for _ in range(200):
+            if self._welcome.painted:
+                return
+            await asyncio.sleep(0.005)
 
     def populate(self) -> None:
         """Build the docks from the stored or the built-in layout and begin to refresh."""
