@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from blocks import MINUTE_MS, minute_block
 from sqlalchemy import create_engine, inspect, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.clock import SystemClock
@@ -263,22 +262,45 @@ async def test_a_damaged_file_is_set_aside_and_a_new_one_begun(tmp_path: Path, d
     await history.close()
 
 
-async def test_damage_found_while_running_starts_a_new_file_and_keeps_the_minute(tmp_path: Path) -> None:
+async def test_damage_found_while_running_starts_a_new_file_and_keeps_the_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.storage.database._CHECK_MAX_BYTES", 0)  # as for a file too large to check at each start
+    path = tmp_path / "h.sqlite"
+    first = new_history(tmp_path)
+    await first.open()
+    for i in range(30):
+        first.write_minute(minute_block(np.random.default_rng(i), minute_ms=MINUTE_MS + i * 60_000))
+    await first.close()
+    data = bytearray(path.read_bytes())
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'symbol_minutes'").fetchone()
+    data[(root - 1) * 4096 : root * 4096] = np.random.default_rng(1).bytes(4096)
+    path.write_bytes(data)
     heard = Heard()
     history = new_history(tmp_path, heard=heard)
     await history.open()
-    for i in range(30):
-        history.write_minute(minute_block(np.random.default_rng(i), minute_ms=MINUTE_MS + i * 60_000))
-    await history.flush()
-    await history._do(history._writer.database.close)
-    path = tmp_path / "h.sqlite"
-    path.write_bytes(np.random.default_rng(1).bytes(path.stat().st_size))
-    history._writer.database._engine = history._writer.database._make_engine(make_url(sqlite_url(path)))
+    assert history.health.state == "ok", "nothing has touched the damage so far"
     history.write_minute(minute_block(np.random.default_rng(99), minute_ms=MINUTE_MS + 99 * 60_000))
     await until(lambda: bool(heard.notices) and history.health.state == "ok" and not history.health.spooled)
+    assert "damaged" in heard.notices[0]
     window = await history.read_coin(Market.SPOT, "BTCUSDT", 0, 2**62)
     assert window.ts_ms.tolist() == [MINUTE_MS + 99 * 60_000]
     await history.close()
+
+
+async def test_a_side_without_a_number_comes_back_as_not_known(history: History) -> None:
+    block = minute_block(np.random.default_rng(2))
+    block.symbols.usd[0, 1, 4] = np.nan
+    block.groups.usd[0] = np.nan
+    block.groups.vw_mid[0] = np.nan
+    history.write_minute(block)
+    await history.flush()
+    window = await history.read_coin(Market.SPOT, "BTCUSDT", 0, 2**62)
+    assert np.isnan(window.usd[0, 1, 4])
+    assert window.coverage[0, 1].tolist() == [2, 2, 2, 2, 0, 2, 2]
+    group = await history.read_group(Market.SPOT, Group.TOTAL, 0, 2**62, 3)
+    assert (group.coverage == Coverage.NONE).all()
 
 
 @pytest.mark.parametrize(
