@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from random import Random
 from typing import Final
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ from app.venues.bans import Ban, BanStore
 from app.venues.explain import explain_failure, explain_status, place
 from app.venues.limiter import WeightBudget
 
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs a line per request
 _MAX_BODY: Final = 64 * 2**20
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _PAUSE_429_S: Final = 60.0
@@ -158,7 +160,7 @@ class RestClient:
         health.rest_weight_used = self.budget.used
         if status != 200:
             raise self._on_refusal(status, headers, body)
-        if body[:1] not in (b"{", b"["):
+        if body[:64].lstrip()[:1] not in (b"{", b"["):
             reason = f"{self.host} answered something that is not JSON; it begins {_sample(body)}"
             self._pause(reason)
             raise RestError(reason, status=status)

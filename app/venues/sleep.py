@@ -17,11 +17,11 @@ class SleepSensor:
 
     __slots__ = ("_last_monotonic_ns", "_offset_ns", "_tolerance_ns", "_wall_ns")
 
-    def __init__(self, monotonic_ns: int, tolerance_s: float = 5.0, wall_ns: Callable[[], int] = time.time_ns) -> None:
-        self._wall_ns = wall_ns
+    def __init__(self, monotonic_ns: int, tolerance_s: float = 5.0, wall_ns: Callable[[], int] | None = None) -> None:
+        self._wall_ns = wall_ns or (lambda: time.time_ns())
         self._tolerance_ns = int(tolerance_s * NS_PER_S)
         self._last_monotonic_ns = monotonic_ns
-        self._offset_ns = wall_ns() - monotonic_ns
+        self._offset_ns = self._wall_ns() - monotonic_ns
 
     def look(self, monotonic_ns: int) -> str | None:
         """Return what happened since the last look when it was sleep, a stopped process or a set clock."""

@@ -40,7 +40,7 @@ QUICK_PRIMING = PrimingOptions(repeat_pause_s=0.1, repeat_cap_s=0.3)
 
 def quick(**changes: object) -> SessionOptions:
     """Return options whose times suit a test."""
-    values: dict[str, object] = {"link": QUICK_LINK, "priming": QUICK_PRIMING, **changes}
+    values: dict[str, object] = {"link": QUICK_LINK, "priming": QUICK_PRIMING, "connections": 1, **changes}
     return SessionOptions(**values)  # type: ignore[arg-type] # checked by the dataclass
 
 

@@ -266,3 +266,9 @@ async def test_a_request_in_flight_is_cancelled_at_once_and_leaves_nothing(serve
 def test_an_address_that_is_none_is_told_at_once(url: str) -> None:
     with pytest.raises(FatalFeedError, match="expected a REST address beginning with http:// or https://"):
         Desk(url)
+
+
+async def test_an_answer_may_begin_with_white_space(server: HttpServer) -> None:
+    server.answer = lambda _path: Reply(200, b'\n {"a": 1}')
+    async with desk_at(server.url) as desk:
+        assert await desk.client.send("/x", 1) == b'\n {"a": 1}'

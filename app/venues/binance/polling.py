@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from app.domain.clock import Clock
+from app.domain.units import NS_PER_S
 from app.venues.binance.api import MarketApi
 from app.venues.binance.shard import Shard
 from app.venues.binance.urls import depth_weight
@@ -78,7 +80,8 @@ class Poller:
             self._turn += 1
             self._last_turn[symbol] = self._turn
             if await self._poll(symbol, shard) and shard.down_since_ns is not None:
-                _cover(shard, f"{_sentence(shard)}; each book is read over REST every {_seconds(pace_s * len(turns))}")
+                every = _seconds(pace_s * len(turns))
+                _cover(shard, f"{self._since(shard)}; each book is read over REST every {every}")
             await asyncio.sleep(pace_s)
 
     async def _poll(self, symbol: str, shard: Shard) -> bool:
@@ -99,6 +102,12 @@ class Poller:
     def _active(self, shard: Shard) -> list[str]:
         return [symbol for symbol in shard.symbols if symbol not in self._owner.suspended]
 
+    def _since(self, shard: Shard) -> str:
+        down_ns = int(shard.down_for_s(self._clock.monotonic_ns()) * NS_PER_S)
+        began = datetime.fromtimestamp((self._clock.wall_ns() - down_ns) // NS_PER_S, UTC)
+        why = f" ({shard.trouble})" if shard.trouble else ""
+        return f"no streams since {began:%H:%M:%S} UTC{why}"
+
     def _pace_s(self) -> float:
         """Return the pause between requests that spreads the allowance over the minute."""
         weight = depth_weight(self._api.market, LIMIT)
@@ -108,10 +117,6 @@ class Poller:
 def _cover(shard: Shard, reason: str | None) -> None:
     if shard.link is not None:
         shard.link.set_cover(reason)
-
-
-def _sentence(shard: Shard) -> str:
-    return f"no streams ({shard.trouble})" if shard.trouble else "no streams"
 
 
 def _seconds(seconds: float) -> str:

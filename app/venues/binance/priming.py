@@ -60,7 +60,7 @@ class SnapshotTaker(Protocol):
         ...
 
     def on_unknown(self, symbol: str, reason: str) -> None:
-        """Note that the venue does not know the symbol any more; the queue has forgotten it."""
+        """Note that the venue does not know the symbol any more; the queue holds it until its next `release`."""
         ...
 
 
@@ -126,6 +126,7 @@ class SnapshotQueue:
             if entry is not None:
                 was_primed, entry.held, entry.primed = entry.primed, False, False
                 entry.life += 1
+                entry.repeats = 0
                 # After the user cancelled priming, books that had a snapshot still get the one that reconnecting needs.
                 again = self._health.priming_cancelled and was_primed
                 self.request(symbol, Urgency.RESYNC if again else Urgency.FIRST)
@@ -137,11 +138,6 @@ class SnapshotQueue:
             if entry is not None:
                 entry.held, entry.waiting = True, None
                 entry.life += 1
-        self._count()
-
-    def drop(self, symbol: str) -> None:
-        """Forget a symbol for good."""
-        self._symbols.pop(symbol, None)
         self._count()
 
     def pause(self) -> None:
@@ -243,7 +239,7 @@ class SnapshotQueue:
         try:
             raw = await self._api.depth(path, limit)
         except UnknownSymbolError as error:
-            self.drop(symbol)
+            self.hold((symbol,))
             self._taker.on_unknown(symbol, str(error))
             return
         except RestError as error:
@@ -256,7 +252,7 @@ class SnapshotQueue:
         except asyncio.CancelledError:
             self._taker.on_failed(path, "the feed was stopped")
             raise
-        if entry.life != life or symbol not in self._symbols:
+        if entry.life != life:
             self._taker.on_failed(path, "the streams were lost before the snapshot came")
             return
         if urgency is not Urgency.DEEPEN:

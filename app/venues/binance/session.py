@@ -8,17 +8,19 @@ and said in the health counters and events.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+import contextlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Final
 
-from app.domain.clock import Clock
+from app.domain.clock import Clock, SystemClock
 from app.domain.errors import FatalFeedError
 from app.domain.health import FeedEvent, FeedEventKind, FeedHealth, LinkHealth
 from app.domain.ids import Market
 from app.domain.instruments import Instrument
+from app.domain.units import NS_PER_S
 from app.venues.bans import BanStore
 from app.venues.binance.api import MarketApi, open_api
 from app.venues.binance.polling import Poller
@@ -29,6 +31,7 @@ from app.venues.feed import FeedSink, Urgency
 from app.venues.limiter import RateLimit
 from app.venues.link import LinkOptions
 from app.venues.rest import RestError
+from app.venues.sleep import SleepSensor
 
 _ATTEMPTS: Final = 240
 _ATTEMPTS_WINDOW_S: Final = 300.0
@@ -42,6 +45,8 @@ class SessionOptions:
     """Times in seconds. `bans_file` keeps the venue's 429 and 418 across restarts (None: in memory only)."""
 
     streams_per_connection: int = 100
+    connections: int = 2
+    """At least so many connections, so that the loss of one does not take every book."""
     link: LinkOptions = field(default_factory=LinkOptions)
     priming: PrimingOptions = field(default_factory=PrimingOptions)
     fallback_after_s: float = 10.0
@@ -79,6 +84,8 @@ class BinanceSession:
         self._last_stamp_ns = 0
         self._suspended: set[str] = set()
         self._skewed = False
+        self._refused: set[str] = set()
+        self._measure_clock = asyncio.Event()
         if api is None:
             bans = BanStore(self._options.bans_file)
             bans.load()
@@ -93,10 +100,12 @@ class BinanceSession:
 
     def _make_shards(self) -> list[Shard]:
         size = max(1, self._options.streams_per_connection // STREAMS_PER_SYMBOL)
+        needed = -(-len(self._symbols) // size)
+        count = min(len(self._symbols), max(needed, self._options.connections))
         shards = []
-        for number, start in enumerate(range(0, len(self._symbols), size), start=1):
-            link = LinkHealth(name=f"{self.market.value} {number}", feed=self.health.feed, url=self._url)
-            symbols = self._symbols[start : start + size]
+        for number in range(count):
+            link = LinkHealth(name=f"{self.market.value} {number + 1}", feed=self.health.feed, url=self._url)
+            symbols = self._symbols[number::count]  # the most traded ones are dealt to all connections
             shards.append(Shard(self.market, symbols, link, self.health, self._sink, self._clock, self))
         self.health.links[:] = [shard.health for shard in shards]
         return shards
@@ -149,9 +158,24 @@ class BinanceSession:
             await self._api.close()
 
     async def _keep_counters(self) -> None:
+        """Each second: show the present weight, and notice when the computer slept or its clock was set."""
+        sensor = SleepSensor(self._clock.monotonic_ns(), self._options.link.sleep_gap_s)
         while True:
             self._api.rest.refresh()
+            slept = sensor.look(self._clock.monotonic_ns())
+            if slept is not None:
+                self._on_slept(slept)
             await asyncio.sleep(1.0)
+
+    def _on_slept(self, what: str) -> None:
+        """Follow the system's clock forwards; backwards it is not followed, because stamps may never decrease."""
+        if isinstance(self._clock, SystemClock):
+            if self._clock.drift_ns() > 0:
+                self._clock.resync()
+            elif self._clock.drift_ns() < -NS_PER_S:
+                what += "; the times shown go on as before until the program is started again"
+        self._say(FeedEventKind.NOTICE, None, what)
+        self._measure_clock.set()
 
     async def _keep_clock(self) -> None:
         """Measure the venue's clock now and then; it only labels times and latency, and aligns the weight minute."""
@@ -159,7 +183,7 @@ class BinanceSession:
             try:
                 offset_ms = await self._api.measure_clock(self._options.priming.urgent_share)
             except RestError:
-                await asyncio.sleep(_RETRY_S)
+                await self._clock_due(_RETRY_S)
                 continue
             skewed = abs(offset_ms) > _SKEW_MS
             if skewed and not self._skewed:
@@ -167,7 +191,13 @@ class BinanceSession:
                 text = f"this computer's clock is {abs(offset_ms) / 1000:.1f} s {word} the venue's"
                 self._say(FeedEventKind.NOTICE, None, text)
             self._skewed = skewed
-            await asyncio.sleep(self._options.clock_every_s)
+            await self._clock_due(self._options.clock_every_s)
+
+    async def _clock_due(self, after_s: float) -> None:
+        """Return after so many seconds, or at once when the computer has slept."""
+        self._measure_clock.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._measure_clock.wait(), after_s)
 
     async def _keep_listing(self) -> None:
         """Read now and then what trades: suspend what does not, take back what does again."""
@@ -186,6 +216,8 @@ class BinanceSession:
             await asyncio.sleep(self._options.listing_every_s)
 
     def _judge(self, symbol: str, status: str | None) -> None:
+        if symbol in self._refused:
+            return
         if status == "TRADING":
             self._take_back(symbol)
         elif status is None:
@@ -197,6 +229,7 @@ class BinanceSession:
         if symbol in self._suspended:
             return
         self._suspended.add(symbol)
+        self.health.books_total -= 1
         self._queue.hold((symbol,))
         if self._shard_of[symbol].down_since_ns is None:
             self._sink.on_streams(self.stamp(), (symbol,), up=False)
@@ -206,6 +239,7 @@ class BinanceSession:
         if symbol not in self._suspended:
             return
         self._suspended.discard(symbol)
+        self.health.books_total += 1
         if self._shard_of[symbol].down_since_ns is None:
             self._sink.on_streams(self.stamp(), (symbol,), up=True)
             self._queue.release((symbol,))
@@ -222,6 +256,16 @@ class BinanceSession:
         """Return UTC ns, never less than before."""
         self._last_stamp_ns = max(self._last_stamp_ns, self._clock.wall_ns())
         return self._last_stamp_ns
+
+    def on_refused(self, shard: Shard, refused: Mapping[str, str]) -> None:
+        """Leave out symbols whose streams the venue refuses, take back those it no longer does."""
+        for symbol in shard.symbols:
+            if symbol in refused:
+                self._refused.add(symbol)
+                self._suspend(symbol, f"the venue refuses its streams ({refused[symbol]})")
+            elif symbol in self._refused:
+                self._refused.discard(symbol)
+                self._take_back(symbol)
 
     def on_shard_up(self, shard: Shard, symbols: tuple[str, ...]) -> None:
         """Announce streams, then let their snapshots be asked for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from random import Random
 from typing import Final, Protocol
 
@@ -30,6 +30,10 @@ class ShardOwner(Protocol):
 
     def stamp(self) -> int:
         """Return UTC ns, never less than before."""
+        ...
+
+    def on_refused(self, shard: Shard, refused: Mapping[str, str]) -> None:
+        """Note which symbols' streams the venue refused, and why; called before `on_shard_up`."""
         ...
 
     def on_shard_up(self, shard: Shard, symbols: tuple[str, ...]) -> None:
@@ -65,6 +69,7 @@ class Shard:
         self._clock = clock
         self._owner = owner
         self._silent_after_s = 0.0
+        self._channel: StreamChannel | None = None
         self._latency_due_ns = 0
         self._told: tuple[str, int] = ("", 0)
         health.streams = len(self.symbols) * STREAMS_PER_SYMBOL
@@ -89,7 +94,8 @@ class Shard:
     def new_channel(self) -> Channel:
         """Return a channel for a fresh connection; control frames are counted per connection."""
         control = RateLimit(_CONTROL_PER_S[self._market], 1.0)
-        return StreamChannel(self.names(), control, self._clock, self._silent_after_s)
+        self._channel = StreamChannel(self.names(), control, self._clock, self._silent_after_s)
+        return self._channel
 
     def on_frame(self, raw: bytes) -> None:
         """Stamp a frame and hand it on. Raises BadFrameError."""
@@ -100,6 +106,7 @@ class Shard:
 
     def on_up(self) -> None:
         """Announce the streams, then ask for snapshots."""
+        self._owner.on_refused(self, self._refused_symbols())
         self.down_since_ns = None
         self._told = ("", 0)
         symbols = tuple(symbol for symbol in self.symbols if symbol not in self._owner.suspended)
@@ -128,6 +135,13 @@ class Shard:
         """Log a planned replacement and the like."""
         self._say(FeedEventKind.NOTICE, f"{self.health.name}: {text}")
 
+    def _refused_symbols(self) -> dict[str, str]:
+        """Return the symbols that lack one of their streams, with the venue's words."""
+        if self._channel is None:
+            return {}
+        said = {name.partition("@")[0]: words for name, words in self._channel.refused.items()}
+        return {symbol: said[symbol.lower()] for symbol in self.symbols if symbol.lower() in said}
+
     # -- details -------------------------------------------------------------------------------------------------
 
     def _measure_latency(self, recv_ns: int, raw: bytes) -> None:
@@ -148,5 +162,5 @@ def event_time_ms(raw: bytes) -> int | None:
     if raw.find(b"@depth", 0, 96) < 0:
         return None
     at = raw.find(b'"E":', 0, 256)
-    digits = raw[at + 4 : at + 17]
+    digits = raw[at + 4 : at + 18].lstrip()[:13]
     return int(digits) if at >= 0 and digits.isdigit() else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -53,27 +54,83 @@ def channel(names: int = 2, clock: HeldClock | None = None) -> StreamChannel:
 
 async def confirmed(subject: StreamChannel) -> Peer:
     """Begin a channel and acknowledge everything it asks for."""
-    peer = Peer()
-    task = asyncio.create_task(subject.begin(peer.send))
-    await asyncio.sleep(0)
-    for request in list(peer.sent):
-        subject.inspect(json.dumps({"result": None, "id": request["id"]}).encode())
-    await task
-    return peer
+    return await answered(subject, lambda _names: None)
 
 
-async def test_names_go_out_in_frames_of_200_and_each_needs_its_own_acknowledgement() -> None:
+async def answered(subject: StreamChannel, refusal: Callable[[list[str]], str | None]) -> Peer:
+    """Begin a channel and answer each of its frames: refused with the words that `refusal` returns, or accepted."""
+
+    class Venue(Peer):
+        async def send(self, text: str) -> None:
+            await super().send(text)
+            words = refusal(self.sent[-1]["params"])  # type: ignore[arg-type] # a list in JSON
+            answer = {"id": self.sent[-1]["id"], "result": None}
+            if words is not None:
+                answer = {"id": self.sent[-1]["id"], "error": {"code": 2, "msg": words}}
+            asyncio.get_running_loop().call_soon(subject.inspect, json.dumps(answer).encode())
+
+    venue = Venue()
+    await subject.begin(venue.send)
+    return venue
+
+
+async def test_names_go_out_in_frames_of_200_one_after_the_acknowledgement_of_the_other() -> None:
     subject, peer = channel(450), Peer()
+    subject.inspect(DEPTH)
     task = asyncio.create_task(subject.begin(peer.send))
-    await asyncio.sleep(0)
-    sizes = [len(request["params"]) for request in peer.sent]  # type: ignore[arg-type] # a list in JSON
-    assert sizes == [200, 200, 50]
-    for number in (1, 2, 2):
+    for number, size in ((1, 200), (2, 200), (3, 50)):
+        await asyncio.sleep(0)
+        assert [len(request["params"]) for request in peer.sent][number - 1 :] == [size]  # type: ignore[arg-type]
+        subject.inspect(b'{"result":null,"id":%d}' % (number - 1))  # a late repetition
+        assert not subject.ready
         subject.inspect(b'{"result":null,"id":%d}' % number)
-    await asyncio.sleep(0)
-    assert not task.done()
-    subject.inspect(b'{"result":null,"id":3}')
+        await asyncio.sleep(0)
     await task
+    assert subject.ready
+    names = [name for request in peer.sent for name in request["params"]]  # type: ignore[attr-defined]
+    assert names == [f"s{number}usdt@depth@100ms" for number in range(450)]
+
+
+@pytest.mark.parametrize(
+    "depth",
+    [
+        b'{"stream": "btcusdt@depth@100ms", "data": {"e": "depthUpdate", "E": 1672515782136, "s": "BTCUSDT"}}',
+        b'{"data":{"e":"depthUpdate","E":1672515782136,"s":"BTCUSDT"},"stream":"btcusdt@depth@100ms"}',
+        b' { "e" : "depthUpdate", "E" : 1672515782136, "s" : "BTCUSDT" }',
+    ],
+)
+async def test_data_is_known_however_a_stand_in_for_the_venue_writes_its_json(depth: bytes) -> None:
+    subject = channel()
+    await confirmed(subject)
+    subject.inspect(b'{"stream": "btcusdt@bookTicker", "data": {"u": 2, "s": "BTCUSDT"}}')
+    assert not subject.ready
+    subject.inspect(depth)
+    assert subject.ready
+    assert not subject.shutdown_announced
+
+
+async def test_a_name_the_venue_refuses_is_found_and_left_out() -> None:
+    subject = channel(100)
+    bad = {"s41usdt@depth@100ms", "s97usdt@depth@100ms"}
+    venue = await answered(subject, lambda names: "no such stream" if bad & set(names) else None)
+    assert subject.refused == dict.fromkeys(bad, "no such stream")
+    assert len(venue.sent) < 40
+    subject.inspect(DEPTH)
+    assert subject.ready
+
+
+async def test_a_venue_that_refuses_whatever_is_asked_is_given_up_with_its_words() -> None:
+    for names in (2, 100):
+        asked: list[int] = []
+
+        def refuse(batch: list[str], asked: list[int] = asked) -> str:
+            asked.append(len(batch))
+            return "too many\x00 streams"
+
+        with pytest.raises(LinkLost, match="the venue refused the subscription: too many streams") as caught:
+            await answered(channel(names), refuse)
+        assert caught.value.wait_s > 0.0
+        assert len(asked) <= 8
 
 
 async def test_it_is_ready_only_with_acknowledgement_and_depth_data() -> None:
@@ -90,18 +147,33 @@ async def test_it_is_ready_only_with_acknowledgement_and_depth_data() -> None:
     assert other.ready
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [b'{"code":2,"msg":"Invalid request: too many"}', b'{"error":{"code":2,"msg":"Invalid request: too many"},"id":1}'],
-)
-async def test_a_refused_subscription_ends_the_connection_with_the_venues_words(answer: bytes) -> None:
-    subject = channel()
+async def test_a_refusal_without_a_number_belongs_to_the_frame_that_waits() -> None:
+    subject = channel(1)
     task = asyncio.create_task(subject.begin(Peer().send))
     await asyncio.sleep(0)
-    with pytest.raises(LinkLost, match="too many"):
-        subject.inspect(answer)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    subject.inspect(b'{"code":2,"msg":"Invalid request"}')
+    with pytest.raises(LinkLost, match="Invalid request"):
+        await task
+
+
+async def test_depth_updates_without_quotes_are_a_complaint_after_ten_times_as_long() -> None:
+    clock = HeldClock()
+    subject = StreamChannel(["a@depth@100ms", "a@bookTicker"], RateLimit(50, 1.0), clock, 3.0)
+    await confirmed(subject)
+    for _ in range(11):
+        subject.inspect(DEPTH)
+        assert subject.silence(clock.s) is None
+        clock.pass_s(2.7)
+    subject.inspect(DEPTH)
+    clock.pass_s(0.4)
+    assert subject.silence(clock.s) == "depth updates come, but no quote came for 30.1 s"
+    subject.inspect(QUOTE)
+    assert subject.silence(clock.s) is None
+    depth_only = channel(clock=clock)
+    await confirmed(depth_only)
+    clock.pass_s(100.0)
+    depth_only.inspect(DEPTH)
+    assert depth_only.silence(clock.s) is None
 
 
 async def test_quotes_without_depth_updates_are_a_complaint_but_silence_of_both_is_not() -> None:
@@ -150,6 +222,7 @@ async def test_nonsense_is_left_to_the_decoder(raw: bytes) -> None:
 
 def test_the_event_time_is_read_out_of_depth_frames_only() -> None:
     assert event_time_ms(DEPTH) == 1672515782136
+    assert event_time_ms(DEPTH.replace(b":", b": ")) == 1672515782136
     assert event_time_ms(QUOTE) is None
     assert event_time_ms(DEPTH.replace(b'"E":1672515782136,', b"")) is None
     assert event_time_ms(DEPTH.replace(b"1672515782136", b'"soon"')) is None
