@@ -46,6 +46,9 @@ class Handle(Protocol):
 Spawn = Callable[[Coroutine[Any, Any, None]], Handle | None]
 
 
+LIVE_STEPS_S: Final = (60.0, 120.0, 180.0, 300.0, 450.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14_400.0)
+LIVE_MARGIN: Final = 1.1
+
 OVERLAP_MS: Final = 1_000
 """How far back new ticks are asked for: enough to find the last one taken among them."""
 
@@ -231,6 +234,20 @@ class DepthChartModel:
         silent = self._now_ms - self._moved_at_ms
         return edge + min(silent / 1000, self.view.span_s / 2) if silent > STALE_AFTER_MS else edge
 
+    @property
+    def live_span_s(self) -> float:
+        """Return the width of a time axis that follows the newest value.
+
+        It is the chosen span, or less while there are no values that old: in steps, the same for all charts, so that
+        the first minutes fill the plot instead of its right edge.
+        """
+        span_s = self.view.span_s
+        first_s = self.links.first_s
+        if first_s is None:
+            return span_s
+        needed_s = (self.edge_s - first_s) * LIVE_MARGIN
+        return min(span_s, next((step for step in LIVE_STEPS_S if step >= needed_s), span_s))
+
     # -- frames -------------------------------------------------------------------------------------------------
 
     def advance(self, now_ms: int) -> None:
@@ -245,6 +262,9 @@ class DepthChartModel:
         if stale != self._stale or (stale and now_ms // 1000 != self._stale_second):
             self._stale, self._stale_second = stale, now_ms // 1000
             self.revision += 1
+        for trace in self._traces.values():
+            if len(trace.rows):
+                self.links.note_first(float(trace.rows.at_ms[0]) / 1000)
         self._trim(newest)
         for key in self.series():
             self._load(key, self._cache(key))
@@ -254,9 +274,8 @@ class DepthChartModel:
         if last_ms is None:
             return self.source.live(key)
         window = self.source.live(key, last_ms - OVERLAP_MS)
-        if len(window) and int(window.ts_ms[0]) > last_ms:
-            return self.source.live(key)
-        return window
+        meets = len(window) and int(window.ts_ms[0]) <= last_ms
+        return window if meets else self.source.live(key)
 
     def _advance_market(self, key: SubjectMarket, trace: MarketTrace) -> None:
         cache = self._cache(key)

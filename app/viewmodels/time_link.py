@@ -25,6 +25,13 @@ class TimeLinks:
         self.revision = 0
         self._views: dict[str, TimeView] = {}
         self._cursors: dict[str, float] = {}
+        self.first_s: float | None = None
+        """Epoch seconds of the oldest value that any chart has drawn."""
+
+    def note_first(self, at_s: float) -> None:
+        """Take the time of a chart's oldest value."""
+        if self.first_s is None or at_s < self.first_s:
+            self.first_s = at_s
 
     def view(self, group: str) -> TimeView | None:
         """Return the group's time axis, None before any chart has set one."""

@@ -82,7 +82,9 @@ def test_a_fresh_chart_shows_history_and_ticks_at_once(make, source) -> None:
     for tag in panel.plot.value_axis.tag_places:
         assert shows(panel, tag[1].colour)
     assert panel.plot.message.text() == ""
-    assert panel.refresh(source.now_ms * NS) == START_MS * NS
+    assert panel.refresh(source.now_ms * NS) is None, "nothing new since the first refresh"
+    source.now_ms += 200
+    assert panel.refresh(source.now_ms * NS) == source.now_ms * NS
 
 
 def test_new_ticks_are_drawn_without_drawing_everything_anew(make, source) -> None:

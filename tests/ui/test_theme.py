@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QFont, QPalette
 from PySide6.QtWidgets import QApplication
 
 from app.ui import icons, theme
-from app.ui.assets import resource_root
+from app.paths import resources
 
 
 def _luminance(colour: str) -> float:
@@ -68,7 +68,7 @@ def test_applying_a_theme_sets_palette_and_font_and_tells(qapp: QApplication) ->
 
 
 def test_every_icon_can_be_drawn(qapp: QApplication) -> None:
-    names = [path.stem for path in (resource_root() / "icons").glob("*.svg")]
+    names = [path.stem for path in (resources() / "icons").glob("*.svg")]
     assert len(names) > 20
     for name in names:
         image = icons.icon(name, "#ff0000").pixmap(16, 16).toImage()

@@ -228,10 +228,11 @@ class DepthPlot(QWidget):
         view = self.model.view
         if view.end_s is not None:
             return view.end_s - view.span_s, view.end_s
-        step = max(1.0, view.span_s / max(self.box.width(), 100.0))
+        span_s = self.model.live_span_s
+        step = max(1.0, span_s / max(self.box.width(), 100.0))
         shift = self._turn * step
-        end = math.ceil((self.model.edge_s - shift) / step) * step + shift + AIR_RIGHT * view.span_s
-        return end - view.span_s, end
+        end = math.ceil((self.model.edge_s - shift) / step) * step + shift + AIR_RIGHT * span_s
+        return end - span_s, end
 
     def _wanted_values(self, parts: list[Rows], times: tuple[float, float], everything: bool) -> tuple[float, float]:
         if not self.auto_value:
