@@ -194,6 +194,7 @@ class FakeMarket:
             tick_size=f"{10.0**-decimals:.{decimals}f}" if decimals else "1",
             last_update_id=48_112_000_000 + self.steps,
             sampled_ns=self.now_ns,
+            event_ns=self.now_ns,
             age_ns=None if not synced else 40 * NS_PER_MS if live else 47 * NS_PER_S,
             counters={"applied": 35_000 + self.steps, "gaps": 0, "resyncs": 0, "dropped": 0, "crossed": 0},
         )

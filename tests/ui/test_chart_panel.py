@@ -83,7 +83,7 @@ def test_a_fresh_chart_shows_history_and_ticks_at_once(make, source) -> None:
         assert shows(panel, tag[1].colour)
     assert panel.plot.message.text() == ""
     assert panel.refresh(source.now_ms * NS) is None, "nothing new since the first refresh"
-    source.now_ms += 200
+    source.advance(200)
     assert panel.refresh(source.now_ms * NS) == source.now_ms * NS
 
 

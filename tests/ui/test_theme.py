@@ -8,8 +8,8 @@ import pytest
 from PySide6.QtGui import QColor, QFont, QPalette
 from PySide6.QtWidgets import QApplication
 
-from app.ui import icons, theme
 from app.paths import resources
+from app.ui import icons, theme
 
 
 def _luminance(colour: str) -> float:
