@@ -114,6 +114,7 @@ class Desktop:
         self.measurements = Measurements(options.started, self.probe)
         self._window: MainWindow | None = None
         self._core_task: asyncio.Task[None] | None = None
+        self._sampled = asyncio.Event()
         self._notices: list[str] = list(options.settings.notes)
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -181,6 +182,7 @@ class Desktop:
         helpers = [
             stopped,
             asyncio.create_task(self.probe.run(), name="lag probe"),
+            asyncio.create_task(self._draw(), name="frames"),
             asyncio.create_task(self._scripted(), name="scripted"),
         ]
         if self._sources is not None:
@@ -221,7 +223,8 @@ class Desktop:
         assert self._window is not None
         if options.measure is not None:
             status = None if self._sources is None else self._sources.status
-            report = self.measurements.report(self._window.frame_clock, status)
+            panels = {entry.title: entry.panel for entry in self._window.docks.panels()}
+            report = self.measurements.report(self._window.frame_clock, panels, status)
             options.measure.write_text(json.dumps(report))
         if options.screenshots is not None:
             options.screenshots.mkdir(parents=True, exist_ok=True)
@@ -407,8 +410,15 @@ class Desktop:
 
     def _on_sampled(self) -> None:
         """Draw at once what was just sampled instead of waiting for the next frame."""
-        if self._window is not None:
-            self._window.frame_clock.tick()
+        self._sampled.set()
+
+    async def _draw(self) -> None:
+        """Do a frame after each sample; one that comes while a frame is being drawn is drawn with the next."""
+        while True:
+            await self._sampled.wait()
+            self._sampled.clear()
+            if self._window is not None:
+                await self._window.frame_clock.push()
 
     def _say(self, sentence: str) -> None:
         _log.warning("%s", sentence)

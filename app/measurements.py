@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from app.runtime import LagProbe
     from app.ui.frameclock import FrameClock
+    from app.ui.panels.base import Panel
     from app.viewmodels.live_series import LiveSeries
     from app.viewmodels.live_status import LiveStatus
 
@@ -50,20 +54,16 @@ class Measurements:
             done = self.first_indicator_s is not None and self.all_primed_s is not None
             await asyncio.sleep(_MEMORY_EVERY_S if done else _POLL_S)
 
-    def report(self, clock: FrameClock, status: LiveStatus | None) -> dict[str, Any]:
-        """Return the figures as JSON values; ms unless the name says otherwise."""
+    def report(self, clock: FrameClock, panels: Mapping[str, Panel], status: LiveStatus | None) -> dict[str, Any]:
+        """Return the figures as JSON values; ms unless the name says otherwise. panels: by their titles."""
         latency, lag = clock.latency(), self._probe.lag()
         return {
             "first_paint_s": self.first_paint_s,
             "first_indicator_s": self.first_indicator_s,
             "all_primed_s": self.all_primed_s,
             "lag_ms": {"p50": lag.p50_ms, "p99": lag.p99_ms, "max": lag.max_ms, "samples": lag.samples},
-            "event_to_painted_ms": {
-                "p50": latency.p50_ms,
-                "p95": latency.p95_ms,
-                "p99": latency.p99_ms,
-                "samples": latency.samples,
-            },
+            "event_to_painted_ms": asdict(latency),
+            "event_to_painted_by_panel_ms": {name: asdict(clock.latency(panel)) for name, panel in panels.items()},
             "rss_mib": [[round(at, 1), round(mib, 2)] for at, mib in self._memory],
             "cpu_s": time.process_time(),
             "uptime_s": self.elapsed_s(),

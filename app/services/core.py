@@ -49,8 +49,8 @@ SessionFactory = Callable[[FeedId, tuple[Instrument, ...], FeedSink, FeedHealth]
 
 @dataclass(slots=True, kw_only=True)
 class CoreOutputs:
-    """Who is told: events, standing notes by topic (None takes one away), sentences said once, that a grid point of the
-    samples has passed; and where extra metrics come from."""
+    """Who is told: events, standing notes by topic (None takes one away), sentences said once, that samples were
+    taken; and where extra metrics come from."""
 
     on_event: Callable[[FeedEvent], None] = lambda _event: None
     on_note: Callable[[str, str | None], None] = lambda _topic, _text: None
@@ -114,6 +114,7 @@ class Core:
                     on_minute=self.history.write_minute,
                     on_event=self._on_event,
                     ask_snapshot=partial(self._ask, market),
+                    on_watched=outputs.on_sampled,
                 ),
                 health,
             )

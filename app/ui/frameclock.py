@@ -6,6 +6,7 @@ time of the sample it shows becomes the event-to-screen time once its window has
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import weakref
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer, Signal
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QWidget
 
 from app.domain.units import NS_PER_MS, NS_PER_S
@@ -25,6 +27,8 @@ _log = logging.getLogger("fathom.ui.frameclock")
 FRAME_MS: Final = 33
 IDLE_MS: Final = 250
 WINDOW_S: Final = 60
+PUSHED_MS: Final = 120
+"""For how long after a push the timer leaves the frames to the data."""
 _PAINTED: Final = QEvent.Type(QEvent.registerEventType())
 
 
@@ -81,8 +85,9 @@ class FrameClock(QObject):
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.setInterval(FRAME_MS)
-        self._timer.timeout.connect(self.tick)
+        self._timer.timeout.connect(self._on_timer)
         self.refreshes = 0
+        self._pushed_ns = 0
 
     def start(self) -> None:
         """Begin ticking."""
@@ -120,24 +125,42 @@ class FrameClock(QObject):
 
     def tick(self) -> None:
         """Do one frame."""
-        now_ns = self._wall_ns()
         seen = False
         for entry in tuple(self._entries.values()):
-            panel = entry.panel
-            window = panel.window()
-            visible = panel.isVisible() and not window.isMinimized()
-            if visible != entry.active:
-                entry.active = visible
-                entry.fresh = True
-                panel.set_active(visible)
-            if not visible:
-                continue
-            seen = True
-            if entry.retry_at_ns and time.monotonic_ns() < entry.retry_at_ns:
-                continue
-            self._refresh(entry, window, now_ns)
+            seen = self._visit(entry) or seen
         self._set_pace(FRAME_MS if seen else IDLE_MS)
         self.frame.emit()
+
+    async def push(self) -> None:
+        """Do one frame because there is new data, panel by panel: the loop and the painting get a turn after each."""
+        self._pushed_ns = time.monotonic_ns()
+        for entry in tuple(self._entries.values()):
+            refreshes = self.refreshes
+            if id(entry.panel) in self._entries:
+                self._visit(entry)
+            if self.refreshes != refreshes:
+                await asyncio.sleep(0)
+
+    def _on_timer(self) -> None:
+        """Do a frame unless the data drives them; a hand on the mouse wants more than the data gives."""
+        pushed = time.monotonic_ns() - self._pushed_ns < PUSHED_MS * NS_PER_MS
+        if pushed and not QGuiApplication.mouseButtons():
+            self.frame.emit()
+            return
+        self.tick()
+
+    def _visit(self, entry: _Entry) -> bool:
+        """Refresh one panel if it is on screen and has something new; tell whether it is on screen."""
+        panel = entry.panel
+        window = panel.window()
+        visible = panel.isVisible() and not window.isMinimized()
+        if visible != entry.active:
+            entry.active = visible
+            entry.fresh = True
+            panel.set_active(visible)
+        if visible and not (entry.retry_at_ns and time.monotonic_ns() < entry.retry_at_ns):
+            self._refresh(entry, window, self._wall_ns())
+        return visible
 
     def _refresh(self, entry: _Entry, window: QWidget, now_ns: int) -> None:
         try:
