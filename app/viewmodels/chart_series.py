@@ -209,12 +209,25 @@ class MarketTrace:
             self._joined.extend(self._minutes)
             return
         shown = self._minutes.part(0, int(np.searchsorted(self._minutes.at_ms, ticks.at_ms[0])))
+        if _begins_here(shown, int(ticks.at_ms[0])):
+            shown = shown.part(0, len(shown) - 1)
         while len(shown) and shown.stamp_ms[-1] == BREAK:
             shown = shown.part(0, len(shown) - 1)
         self._joined.extend(shown)
         if len(shown) and ticks.at_ms[0] - shown.at_ms[-1] > MS_PER_MINUTE + TICK_GAP_MS:
             self._joined.extend(_break_rows(len(self.lines), (shown.at_ms[-1:] + ticks.at_ms[:1]) // 2))
         self._joined.extend(ticks)
+
+
+def _begins_here(minutes: Rows, first_tick_ms: int) -> bool:
+    """Tell whether the last minute is the one in which recording began: then the ticks say all there is of it.
+
+    Its mean would be drawn at its middle, where the program perhaps did not run yet.
+    """
+    count = len(minutes)
+    if not count or minutes.stamp_ms[-1] == BREAK or minutes.stamp_ms[-1] + MS_PER_MINUTE <= first_tick_ms:
+        return False
+    return count == 1 or bool(minutes.stamp_ms[-2] != minutes.stamp_ms[-1] - MS_PER_MINUTE)
 
 
 def with_breaks(rows: Rows, gap_ms: int, before_ms: int | None) -> Rows:
