@@ -294,7 +294,11 @@ class Desktop:
         session_clock = self.clock
         self._own_core(stack, core.run(lambda *parts: make_session(settings, paths, session_clock, *parts)))
         live_status.controls = {
-            str(engine.feed): (partial(core.pause_snapshots, market), partial(core.resume_snapshots, market))
+            str(engine.feed): (
+                partial(core.pause_snapshots, market),
+                partial(core.resume_snapshots, market),
+                partial(core.cancel_snapshots, market),
+            )
             for market, engine in core.engines.items()
         }
 

@@ -20,7 +20,6 @@ import psutil
 
 from app import __version__
 from app.domain.clock import Clock
-from app.domain.errors import FathomError
 from app.domain.health import FeedEvent, FeedEventKind, FeedHealth
 from app.domain.ids import FeedId, Market, Venue
 from app.domain.instruments import Instrument
@@ -229,6 +228,11 @@ class Core:
         if market in self.sessions:
             self.sessions[market].resume_snapshots()
 
+    def cancel_snapshots(self, market: Market) -> None:
+        """Drop the queue of a market's snapshots."""
+        if market in self.sessions:
+            self.sessions[market].cancel_priming()
+
     # -- glue ----------------------------------------------------------------------------------------------------
 
     def _ask(self, market: Market, symbol: str, urgency: Urgency) -> None:
@@ -245,8 +249,3 @@ class Core:
         self._on_event(
             FeedEvent(ts_ns=self._clock.wall_ns(), source=source, kind=FeedEventKind.ERROR, symbol=None, text=sentence)
         )
-
-
-def profile_error(error: OSError, paths: Paths) -> FathomError:
-    """Return the sentence for a profile folder that cannot be used."""
-    return FathomError(f"the folder {paths.base} cannot be used: {error.strerror or error}")

@@ -184,12 +184,6 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         key="ui.theme", kind=str, default="dark", choices=("dark", "light"), help="colours of the window at first start"
     ),
     Setting(
-        key="ui.strict",
-        kind=bool,
-        default=False,
-        help="new charts blank values that are not exact instead of showing them as approximate",
-    ),
-    Setting(
         key="log.level",
         kind=str,
         default="INFO",

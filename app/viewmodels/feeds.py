@@ -203,6 +203,12 @@ class FeedsModel:
         self._polled_ns = None
         self.poll()
 
+    def cancel_priming(self, feed: str) -> None:
+        """Drop the queue of snapshots of a feed."""
+        self._status.cancel_snapshots(feed)
+        self._polled_ns = None
+        self.poll()
+
     def sources(self) -> tuple[str, ...]:
         """Return who has events, in order of name."""
         return tuple(sorted({event.source for event in self._status.events()}))

@@ -11,14 +11,14 @@ _MAX_EVENTS = 5000
 
 
 class LiveStatus:
-    """`StatusSource` of a run. `controls` maps a feed's name to its (pause, resume) of snapshot loading."""
+    """`StatusSource` of a run. `controls` maps a feed's name to its (pause, resume, cancel) of snapshots."""
 
     def __init__(self, feeds: Sequence[FeedHealth]) -> None:
         self._feeds = tuple(feeds)
         self._events: deque[FeedEvent] = deque(maxlen=_MAX_EVENTS)
         self._revision = 0
         self._notes: dict[str, str] = {}
-        self.controls: Mapping[str, tuple[Callable[[], None], Callable[[], None]]] = {}
+        self.controls: Mapping[str, tuple[Callable[[], None], Callable[[], None], Callable[[], None]]] = {}
         self.listeners: list[Callable[[FeedEvent], None]] = []
 
     def set_feeds(self, feeds: Sequence[FeedHealth]) -> None:
@@ -64,3 +64,8 @@ class LiveStatus:
         """Go on taking snapshots."""
         if feed in self.controls:
             self.controls[feed][1]()
+
+    def cancel_snapshots(self, feed: str) -> None:
+        """Drop the queue of snapshots."""
+        if feed in self.controls:
+            self.controls[feed][2]()

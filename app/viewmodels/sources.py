@@ -151,3 +151,7 @@ class StatusSource(Protocol):
     def resume_snapshots(self, feed: str) -> None:
         """Go on taking snapshots."""
         ...
+
+    def cancel_snapshots(self, feed: str) -> None:
+        """Drop the queue: only books that break or come on screen are asked for."""
+        ...

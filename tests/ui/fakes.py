@@ -296,7 +296,11 @@ class FakeMarket:
         self._find(feed).priming_paused = True
 
     def resume_snapshots(self, feed: str) -> None:
-        self._find(feed).priming_paused = False
+        self._find(feed).priming_paused = self._find(feed).priming_cancelled = False
+
+    def cancel_snapshots(self, feed: str) -> None:
+        health = self._find(feed)
+        health.priming_cancelled, health.snapshots_queued = True, 0
 
     def _find(self, feed: str) -> FeedHealth:
         return next(entry for entry in self.health if str(entry.feed) == feed)

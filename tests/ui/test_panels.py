@@ -323,6 +323,21 @@ def test_priming_is_paused_and_resumed_by_its_button(feeds: FeedsPanel, market: 
     assert not market.health[1].priming_paused
 
 
+def test_the_queue_of_snapshots_can_be_cancelled_and_taken_up_again(feeds: FeedsPanel, market: FakeMarket) -> None:
+    card = feeds._cards["binance.usdm"]
+    market.health[1].snapshots_queued = 7
+    market.step(1000)
+    refresh(feeds, market)
+    assert card._cancel.isVisibleTo(feeds)
+    card._cancel.click()
+    market.step(1000)
+    refresh(feeds, market)
+    assert market.health[1].priming_cancelled
+    assert not card._cancel.isVisibleTo(feeds)
+    card._button.click()
+    assert not market.health[1].priming_cancelled
+
+
 def test_a_feed_that_is_down_says_why(feeds: FeedsPanel, market: FakeMarket) -> None:
     link = market.health[0].links[0]
     link.state, link.reason = LinkState.BACKOFF, "connection refused <b>now</b>"

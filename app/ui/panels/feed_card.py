@@ -39,9 +39,10 @@ def facts_of(row: FeedRow) -> tuple[tuple[str, str, str], ...]:
 
 
 class FeedCard(QFrame):
-    """Shows one feed; `toggle_priming` asks to pause or to go on with its snapshots."""
+    """Shows one feed; `toggle_priming` asks to pause or to go on with its snapshots, `cancel_priming` to drop them."""
 
     toggle_priming = Signal(str)
+    cancel_priming = Signal(str)
 
     def __init__(self, feed: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -52,6 +53,9 @@ class FeedCard(QFrame):
         self._title = plain_label(self, "title")
         self._button = QPushButton(self)
         self._button.clicked.connect(self._on_clicked)
+        self._cancel = QPushButton("Cancel", self)
+        self._cancel.setToolTip("Drop the queue of snapshots; only books that break or come on screen are loaded")
+        self._cancel.clicked.connect(self._on_cancel)
         self._progress = QProgressBar(self)
         self._progress.setTextVisible(True)
         self._reason = ElidedLabel(self)
@@ -61,6 +65,7 @@ class FeedCard(QFrame):
         head.addWidget(self._title)
         head.addWidget(self._state, 1)
         head.addWidget(self._button)
+        head.addWidget(self._cancel)
         self._grid = QGridLayout()
         self._grid.setHorizontalSpacing(6)
         self._grid.setVerticalSpacing(1)
@@ -97,6 +102,8 @@ class FeedCard(QFrame):
         self._button.setAccessibleName(f"{self._button.text()} taking snapshots of {row.title}")
         self._button.setToolTip("Pause or go on with taking snapshots of books")
         self._button.setVisible(not row.primed or row.queued > 0 or row.paused or row.cancelled)
+        self._cancel.setAccessibleName(f"Cancel snapshots of {row.title}")
+        self._cancel.setVisible(row.queued > 0 and not row.cancelled)
         for index, (name, value, tip) in enumerate(facts_of(row)):
             if index == len(self._values):
                 self._add_fact(index, name)
@@ -117,6 +124,9 @@ class FeedCard(QFrame):
     def restyle(self) -> None:
         """Take the colours of the present theme."""
         self._state.setStyleSheet(f"color: {theme.current().light(self._light)};" if self._light else "")
+
+    def _on_cancel(self) -> None:
+        self.cancel_priming.emit(self._feed)
 
     def _on_clicked(self) -> None:
         self.toggle_priming.emit(self._feed)

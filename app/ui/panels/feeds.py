@@ -149,6 +149,7 @@ class FeedsPanel(Panel):
             if card is None:
                 card = self._cards[row.feed] = FeedCard(row.feed, self)
                 card.toggle_priming.connect(self._model.toggle_priming)
+                card.cancel_priming.connect(self._model.cancel_priming)
                 self._card_column.insertWidget(self._card_column.count() - 1, card)
             card.show_row(row)
         self._links.show_feeds(self._model.rows)
