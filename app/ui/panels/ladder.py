@@ -124,8 +124,9 @@ class LadderPanel(Panel):
         book = view.book
         if book.live:
             return ""
-        reason = f": {book.reason}" if book.reason else ""
-        age = f" The figures are {formats.age(book.age_ns)} old." if book.age_ns is not None else ""
+        reason = f": {book.reason.rstrip('.')}" if book.reason else ""
+        shown = book.age_ns is not None and any(prices.size for prices in book.price)
+        age = f" The figures are {formats.age(book.age_ns)} old." if shown else ""
         return f"{book.symbol} {book.market.label} {book.state}{reason}.{age}"
 
     def _show_state(self, view: LadderView | None, message: str) -> None:
