@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Make the virtual environment with the first Python of 3.11 to 3.13 that is there; $PYTHON chooses another one.
+# Make the virtual environment with a Python of 3.11 to 3.13 (3.11 first); $PYTHON chooses another one.
 set -eu
 venv=$1
 suits() { "$1" -c 'import sys; sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 13)))' >/dev/null 2>&1; }
-for python in ${PYTHON:-python3.13 python3.12 python3.11 python3}; do
+for python in ${PYTHON:-python3.11 python3.12 python3.13 python3}; do
     suits "$python" || continue
     "$python" -m venv "$venv" 2>/tmp/fathom-venv.$$ && { rm -f /tmp/fathom-venv.$$; exit 0; }
     echo "$python cannot make a virtual environment:" >&2

