@@ -40,6 +40,8 @@ def test_five_thousand_emits_do_not_lose_references(qapp: QApplication) -> None:
         sender.fired.emit(number)
         sender.flagged.emit(True)
     assert len(seen) == 5000
+    if sys.version_info >= (3, 12):
+        return  # None and True are immortal there: their counts mean nothing
     assert abs(sys.getrefcount(None) - before[0]) <= 10
     assert abs(sys.getrefcount(True) - before[1]) <= 10
 
