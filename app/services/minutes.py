@@ -25,6 +25,7 @@ class MinuteMeans:
         self._rows = len(symbols)
         self._minute_ms = 0
         self._cut = True
+        self._hole = False
         self._clear()
 
     def _clear(self) -> None:
@@ -60,11 +61,16 @@ class MinuteMeans:
             return None
         first = self._minute_ms == 0
         block = None if first else self._block(partial=self._cut)
-        # The first minute of a run is cut unless the run began with it; a minute after a hole is not.
-        self._cut = first and ts_ms != minute
+        # A minute is cut in which a run begins or goes on after a hole, unless that is at its very start.
+        self._cut = (first or self._hole) and ts_ms != minute
+        self._hole = False
         self._minute_ms = minute
         self._clear()
         return block
+
+    def mark_hole(self) -> None:
+        """Note that nothing was observed for a while: the running minute is cut."""
+        self._cut = self._hole = True
 
     def finish(self) -> MinuteBlock | None:
         """Return the running minute, marked partial, and start it over."""

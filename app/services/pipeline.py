@@ -162,8 +162,9 @@ class MarketEngine:
             self.grid_ns += GRID_NS
 
     def skip(self, now_ns: int) -> None:
-        """Leave out the grid until `now_ns`: the program slept."""
-        self.grid_ns = now_ns - now_ns % GRID_NS + GRID_NS
+        """Leave out the grid until `now_ns`: the program slept. The minutes touched by the hole are partial."""
+        self.grid_ns = max(self.grid_ns, now_ns - now_ns % GRID_NS + GRID_NS)
+        self._minutes.mark_hole()
 
     def finish(self, now_ns: int) -> None:
         """Take what is due and hand over the running minute, marked partial."""

@@ -165,6 +165,25 @@ def test_a_hole_in_time_leaves_no_samples() -> None:
     assert len(given.batches) <= count + 6, "a jump is not filled with copies of an old book"
 
 
+def test_minutes_touched_by_a_hole_are_partial_and_time_never_goes_back() -> None:
+    engine, given = engine_of(BTC, sample_ms=1000)
+    engine.on_rest(START + 1, path(BTC), snapshot(10, [(100.0, 1.0)], [(101.0, 1.0)]))
+
+    def run(first: int, last: int) -> None:
+        for second in range(first, last + 1):
+            engine.advance(START + second * SECOND)
+
+    run(1, 90)
+    engine.skip(START + 200 * SECOND)
+    engine.skip(START + 10 * SECOND)
+    run(200, 310)
+    engine.finish(START + 310 * SECOND)
+    assert [block.symbols.minute_ms * MS - START for block in given.minutes] == [
+        minute * MINUTE for minute in (0, 1, 3, 4, 5)
+    ]
+    assert [block.symbols.partial for block in given.minutes] == [True, True, True, False, True]
+
+
 def test_a_book_whose_bands_stop_being_exact_asks_for_a_fresh_snapshot() -> None:
     engine, given = engine_of(BTC)
     body = snapshot(10, [(100.0, 1.0), (96.9, 1.0)], [(101.0, 1.0), (104.5, 1.0)])
