@@ -33,6 +33,7 @@ from app.settings.store import Settings
 from app.storage.database import sqlite_url
 from app.storage.history import History
 from app.storage.recorder import Recorder
+from app.storage.ticks import TickSink
 from app.storage.ticks_memory import MemoryTickStore
 from app.storage.ticks_redis import RedisTickSink
 from app.venues.binance.session import BinanceSession
@@ -91,7 +92,7 @@ class Core:
             on_notice=outputs.on_notice,
         )
         self.redis: RedisTickSink | None = None
-        sinks: list[MemoryTickStore | RedisTickSink] = [self.ticks]
+        sinks: list[TickSink] = [self.ticks]
         if settings.text("redis.url"):
             self.redis = RedisTickSink(settings.text("redis.url"), on_note=lambda text: outputs.on_note("redis", text))
             sinks.append(self.redis)

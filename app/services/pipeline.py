@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from app.indicators.aggregate import GroupDepth, aggregate
 from app.indicators.groups import membership
 from app.services.minutes import MinuteMeans
 from app.storage.rows import GroupTick, MinuteBlock, TickBatch
+from app.storage.ticks import TickSink
 from app.venues.binance import protocol
 from app.venues.binance.messages import DepthData, QuoteData
 from app.venues.feed import Urgency
@@ -47,23 +48,11 @@ _DEEPEN_PAUSE_NS: Final = 120 * NS_PER_S
 _EXPIRE_EVERY_NS: Final = 60 * NS_PER_S
 
 
-class Ticks(Protocol):
-    """Where ticks go."""
-
-    def put(self, batch: TickBatch) -> None:
-        """Take the samples of some symbols at one grid time."""
-        ...
-
-    def put_groups(self, tick: GroupTick) -> None:
-        """Take all groups at one grid time."""
-        ...
-
-
 @dataclass(slots=True, kw_only=True)
 class EngineOutputs:
     """Where an engine's results go; all calls are synchronous. on_watched: a book on screen was measured anew."""
 
-    ticks: Sequence[Ticks] = ()
+    ticks: Sequence[TickSink] = ()
     on_minute: Callable[[MinuteBlock], None] = lambda _block: None
     on_event: Callable[[FeedEvent], None] = lambda _event: None
     ask_snapshot: Callable[[str, Urgency], None] = lambda _symbol, _urgency: None
