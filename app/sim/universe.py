@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import sys
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.domain.ids import Market
+from app.paths import resources
 
 SYMBOLS_FILE = "binance_top100.txt"
 
@@ -81,21 +81,9 @@ def _power_of_ten(exponent: int) -> str:
     return f"{10.0**exponent:.{max(0, -exponent)}f}"
 
 
-def symbols_file() -> Path:
-    """Return the list of symbols in a checkout, a wheel or a frozen bundle; raise FileNotFoundError without one."""
-    here = Path(__file__).resolve()
-    frozen = getattr(sys, "_MEIPASS", None)
-    folders = [Path(frozen) / "resources"] if frozen else []
-    folders += [here.parents[1] / "_resources", here.parents[2] / "resources"]
-    for folder in folders:
-        if (path := folder / "symbols" / SYMBOLS_FILE).is_file():
-            return path
-    raise FileNotFoundError(f"expected {SYMBOLS_FILE} below one of {', '.join(map(str, folders))}")
-
-
 def read_symbols(path: Path | None = None) -> list[str]:
     """Return the spot symbols of a list file in rank order; `#` begins a comment."""
-    text = (path or symbols_file()).read_text(encoding="utf-8")
+    text = (path or resources() / "symbols" / SYMBOLS_FILE).read_text(encoding="utf-8")
     names = (line.partition("#")[0].strip() for line in text.splitlines())
     return list(dict.fromkeys(name for name in names if name))
 

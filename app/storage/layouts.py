@@ -9,12 +9,12 @@ import base64
 import binascii
 import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+
+from app.settings.files import set_aside, write_atomic
 
 _log = logging.getLogger("fathom.storage.layouts")
 
@@ -84,27 +84,16 @@ class LayoutStore:
             return self._set_aside(str(error))
 
     def _set_aside(self, reason: str) -> tuple[LayoutDocument | None, str]:
-        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        aside = self._path.with_name(f"{self._path.stem}.{stamp}.broken{self._path.suffix}")
         _log.warning("layout file %s is not usable: %s", self._path, reason)
-        try:
-            os.replace(self._path, aside)
-        except OSError:
+        aside = set_aside(self._path)
+        if aside is None:
             return None, "The layout file is damaged and could not be renamed; the default layout is used."
         return None, f"The layout file was damaged; it was kept as {aside.name} and the default layout is used."
 
     def save(self, document: LayoutDocument) -> None:
         """Write the document atomically, keeping the previous file as .bak; raise OSError when that fails."""
         text = json.dumps(_encode(document), indent=1, allow_nan=False, ensure_ascii=False)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._path.with_suffix(self._path.suffix + ".new")
-        with fresh.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if self._path.exists():
-            os.replace(self._path, self._path.with_suffix(self._path.suffix + ".bak"))
-        os.replace(fresh, self._path)
+        write_atomic(self._path, text.encode())
 
 
 def _encode(document: LayoutDocument) -> JsonObject:
