@@ -17,7 +17,9 @@ from enum import Enum, IntEnum
 from typing import Final
 
 from app.books.book import OrderBook
-from app.books.side import Levels
+from app.books.depth import DepthTable
+from app.books.keeper import BookCounters, BookState
+from app.books.side import FloatArray, IntArray, Levels
 
 _MAX_KEPT: Final = 3000
 NO_ID: Final = -1
@@ -28,14 +30,6 @@ class Rule(Enum):
 
     SPOT = "spot"
     FUTURES = "futures"
-
-
-class BookState(IntEnum):
-    """Whether the book may be read."""
-
-    WAITING = 0
-    POLLED = 1
-    LIVE = 2
 
 
 class Outcome(IntEnum):
@@ -53,21 +47,6 @@ class Outcome(IntEnum):
 # members of an enumeration are slow to look up on Python 3.11, and each diff needs these
 _LIVE: Final = BookState.LIVE
 _APPLIED: Final = Outcome.APPLIED
-
-
-@dataclass(slots=True)
-class BookCounters:
-    """What happened to a book; every drop, gap and resync is counted."""
-
-    applied: int = 0
-    gaps: int = 0
-    resyncs: int = 0
-    dropped: int = 0
-    crossed: int = 0
-    contradicted: int = 0
-    checked: int = 0
-    snapshots: int = 0
-    refused_snapshots: int = 0
 
 
 @dataclass(slots=True)
@@ -319,3 +298,21 @@ class BookSync:
     def is_readable(self) -> bool:
         """Whether the book may be shown: live, or polled while streams are away."""
         return self.state is not BookState.WAITING
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def measure(self, table: DepthTable, row: int, now_ns: int) -> None:
+        """Write the bands of the book into its row."""
+        table.measure(row, self.book, self.last_id, now_ns)
+
+    def levels(self, which: int, count: int | None = None) -> tuple[FloatArray, FloatArray, IntArray]:
+        """Return price, quantity and since when unconfirmed, best first."""
+        return self.book.side(which).levels(count)
+
+    def crossed(self) -> bool:
+        """Tell whether the book is crossed, after dropping unconfirmed levels which proven ones refute."""
+        return self.book.crossed()
+
+    def expire(self, before_ns: int) -> int:
+        """Drop levels that are unconfirmed since before that time; return how many."""
+        return self.book.expire(before_ns)

@@ -4,34 +4,113 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Venue(StrEnum):
     """A place where instruments trade."""
 
     BINANCE = "binance"
+    BYBIT = "bybit"
+    HYPERLIQUID = "hyperliquid"
+
+    @property
+    def title(self) -> str:
+        """Name for people."""
+        return self.value.capitalize()
+
+
+class MarketKind(StrEnum):
+    """What is traded: coins themselves, or futures on them."""
+
+    SPOT = "SPOT"
+    FUTURES = "FUTURES"
 
 
 class Market(StrEnum):
-    """A kind of market; books of different markets are never mixed."""
+    """One market of one venue; books of different markets are never mixed.
 
-    SPOT = "spot"
-    USDM = "usdm"
+    The value is what databases, layouts and recordings hold; Binance's two, the first there were, carry no venue.
+    """
+
+    BINANCE_SPOT = "spot"
+    BINANCE_USDM = "usdm"
+    BYBIT_SPOT = "bybit.spot"
+    BYBIT_LINEAR = "bybit.linear"
+    HYPERLIQUID_SPOT = "hyperliquid.spot"
+    HYPERLIQUID_PERP = "hyperliquid.perp"
+
+    @property
+    def venue(self) -> Venue:
+        """Return the venue it belongs to."""
+        return _VENUES[self]
+
+    @property
+    def kind(self) -> MarketKind:
+        """Return whether coins or futures are traded."""
+        return _KINDS[self]
+
+    @property
+    def word(self) -> str:
+        """Return the venue's own word for the market: spot, usdm, linear or perp."""
+        return self.value.rpartition(".")[2]
+
+    @property
+    def feed(self) -> FeedId:
+        """Return the feed that brings this market."""
+        return FeedId(self.venue, self)
 
     @property
     def label(self) -> str:
-        """Word shown on screen and used on the wire to other programs."""
-        return "SPOT" if self is Market.SPOT else "FUTURES"
+        """Return the name on screen and on the wire to other programs; Binance is meant where no venue is named."""
+        return self.kind.value if self.venue is Venue.BINANCE else f"{self.venue.value.upper()} {self.kind.value}"
+
+    @property
+    def title(self) -> str:
+        """Return venue and kind for people, e.g. `Bybit futures`."""
+        return f"{self.venue.title} {self.kind.value.lower()}"
+
+    @classmethod
+    def of(cls, venue: Venue, kind: MarketKind) -> Market:
+        """Return the market of that kind at that venue."""
+        return next(market for market in cls if market.venue is venue and market.kind is kind)
 
     @classmethod
     def from_label(cls, text: str) -> Market:
-        """Return the market named by a label, a value or a common synonym; raise ValueError otherwise."""
-        word = text.strip().lower()
-        if word == "spot":
-            return cls.SPOT
-        if word in ("usdm", "futures", "future", "perp", "usd-m"):
-            return cls.USDM
-        raise ValueError(f"expected spot or usdm, was {text!r}")
+        """Return the market named by a label, a value, a feed or a common synonym; raise ValueError otherwise.
+
+        `futures` alone is Binance's, `bybit futures` and `bybit.futures` are Bybit's.
+        """
+        words = text.strip().lower().replace(".", " ").replace("_", " ").replace(":", " ").split()
+        named = words[0] if words else ""
+        is_named = named in _VENUE_WORDS
+        venue = Venue(named) if is_named else Venue.BINANCE
+        kind = _SYNONYMS.get(" ".join(words[is_named:]))
+        if kind is None:
+            raise ValueError(f"expected a market such as spot, futures or bybit futures, was {text!r}")
+        return cls.of(venue, kind)
+
+
+_VENUE_WORDS: Final = frozenset(venue.value for venue in Venue)
+_VENUES: Final = {
+    Market.BINANCE_SPOT: Venue.BINANCE,
+    Market.BINANCE_USDM: Venue.BINANCE,
+    Market.BYBIT_SPOT: Venue.BYBIT,
+    Market.BYBIT_LINEAR: Venue.BYBIT,
+    Market.HYPERLIQUID_SPOT: Venue.HYPERLIQUID,
+    Market.HYPERLIQUID_PERP: Venue.HYPERLIQUID,
+}
+_KINDS: Final = {market: MarketKind.SPOT if market.value.endswith("spot") else MarketKind.FUTURES for market in Market}
+_SYNONYMS: Final = {
+    "spot": MarketKind.SPOT,
+    "usdm": MarketKind.FUTURES,
+    "usd-m": MarketKind.FUTURES,
+    "linear": MarketKind.FUTURES,
+    "futures": MarketKind.FUTURES,
+    "future": MarketKind.FUTURES,
+    "perp": MarketKind.FUTURES,
+    "perpetual": MarketKind.FUTURES,
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,4 +121,4 @@ class FeedId:
     market: Market
 
     def __str__(self) -> str:
-        return f"{self.venue.value}.{self.market.value}"
+        return f"{self.venue.value}.{self.market.word}"

@@ -50,7 +50,9 @@ def endpoints_of(settings: Settings) -> BinanceEndpoints:
 
 def markets_of(settings: Settings) -> tuple[Market, ...]:
     """Return the markets that are switched on; raise SettingsError when none is."""
-    chosen = tuple(market for market in Market if settings.flag(f"binance.{market.value}.enabled"))
+    chosen = tuple(
+        market for market in Market if market.venue is Venue.BINANCE and settings.flag(f"binance.{market.word}.enabled")
+    )
     if not chosen:
         raise SettingsError("binance.spot.enabled and binance.usdm.enabled are both off: there is nothing to follow")
     return chosen
@@ -106,9 +108,9 @@ async def load_instruments(settings: Settings, paths: Paths) -> tuple[Universe, 
 
 async def _ranked(settings: Settings, paths: Paths, pairs: list[str], notes: list[str]) -> list[str]:
     """Return the pairs ranked by the venue's 24 h turnover, the given ones when it cannot be had."""
-    health = FeedHealth(feed=FeedId(Venue.BINANCE, Market.SPOT))
+    health = FeedHealth(feed=FeedId(Venue.BINANCE, Market.BINANCE_SPOT))
     try:
-        api = open_api(Market.SPOT, endpoints_of(settings), health, SystemClock(), _bans(paths))
+        api = open_api(Market.BINANCE_SPOT, endpoints_of(settings), health, SystemClock(), _bans(paths))
         try:
             async with asyncio.timeout(_LIST_TIMEOUT_S):
                 return await rank_pairs(api, settings.whole("binance.symbols"), _ALWAYS)

@@ -106,16 +106,16 @@ def _hft_market(symbol: str, body: str) -> str:
     if "_" in symbol:
         return _COIN_M
     data = json.loads(body).get("data", {})
-    return Market.USDM.value if "pu" in data else Market.SPOT.value
+    return Market.BINANCE_USDM.value if "pu" in data else Market.BINANCE_SPOT.value
 
 
 def _host_market(host: str) -> str:
     if host.startswith(("fapi.", "fstream.")):
-        return Market.USDM.value
+        return Market.BINANCE_USDM.value
     if host.startswith(("dapi.", "dstream.")):
         return _COIN_M
     if host.endswith(("binance.com", "binance.vision")):
-        return Market.SPOT.value
+        return Market.BINANCE_SPOT.value
     raise RecordingError(f"the capture names {host!r}, which is not a known Binance host")
 
 

@@ -112,7 +112,7 @@ class MarketEngine:
         self.symbols = tuple(instrument.symbol for instrument in instruments)
         self.outputs = outputs
         self.health = health
-        rule = Rule.SPOT if feed.market is Market.SPOT else Rule.FUTURES
+        rule = Rule.SPOT if feed.market is Market.BINANCE_SPOT else Rule.FUTURES
         self.rows = [_Row(symbol, BookSync(rule)) for symbol in self.symbols]
         self._row_of = {symbol: row for row, symbol in enumerate(self.symbols)}
         self.table = DepthTable(len(self.rows))

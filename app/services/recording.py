@@ -106,7 +106,7 @@ def guess_instrument(market: Market, symbol: str) -> Instrument:
     name = symbol.partition("_")[0]
     quote = next((q for q in _QUOTES if name.endswith(q) and len(name) > len(q)), "")
     base = name.removesuffix(quote)
-    match = _UNITS.match(base) if market is Market.USDM else None
+    match = _UNITS.match(base) if market is Market.BINANCE_USDM else None
     units = int(match.group(1)) if match else 1
     base = base[len(match.group(1)) :] if match else base
     return Instrument(market=market, symbol=symbol, pair=base + quote, base=base, quote=quote, units=units)

@@ -31,9 +31,9 @@ from app.sim.venue_faults import VenueFaults
 
 log = logging.getLogger("fathom.sim")
 
-_PING_EVERY_S = {Market.SPOT: 20.0, Market.USDM: 180.0}
-_PONG_WITHIN_S = {Market.SPOT: 60.0, Market.USDM: 600.0}
-_FRAMES_PER_S = {Market.SPOT: 5, Market.USDM: 10}
+_PING_EVERY_S = {Market.BINANCE_SPOT: 20.0, Market.BINANCE_USDM: 180.0}
+_PONG_WITHIN_S = {Market.BINANCE_SPOT: 60.0, Market.BINANCE_USDM: 600.0}
+_FRAMES_PER_S = {Market.BINANCE_SPOT: 5, Market.BINANCE_USDM: 10}
 _HOUSEKEEPING_S = 0.1
 _STOP_GRACE_S = 0.5
 _FIND_OUT_S = 3.0
@@ -270,7 +270,7 @@ class VenueServer:
 
     def _end_connection(self, client: SimConnection, notice_s: float) -> None:
         client.shutdown_told = True
-        if self.market is Market.SPOT:
+        if self.market is Market.BINANCE_SPOT:
             payload = encoders.server_shutdown(self._now_ms())
             text = encoders.wrapped(_SHUTDOWN_STREAM, payload) if client.combined else payload
             client.queue(data_frame(text.encode()))

@@ -18,12 +18,12 @@ NON_ASCII_SYMBOL = "币安人生USDT"
 
 # symbol, base, quote, status, contract type, 24 h quote volume in USD
 _STRANGERS: dict[Market, tuple[tuple[str, str, str, str, str, float], ...]] = {
-    Market.SPOT: (
+    Market.BINANCE_SPOT: (
         ("WAVESUSDT", "WAVES", "USDT", "BREAK", "", 0.0),
         ("ETHBTC", "ETH", "BTC", "TRADING", "", 4.1e7),
         (NON_ASCII_SYMBOL, "币安人生", "USDT", "TRADING", "", 1.2e6),
     ),
-    Market.USDM: (
+    Market.BINANCE_USDM: (
         ("WAVESUSDT", "WAVES", "USDT", "SETTLING", "PERPETUAL", 0.0),
         ("BTCUSDC", "BTC", "USDC", "TRADING", "PERPETUAL", 2.2e9),
         ("XAUUSDT", "XAU", "USDT", "TRADING", "TRADIFI_PERPETUAL", 9.5e8),
@@ -36,7 +36,7 @@ _STRANGERS: dict[Market, tuple[tuple[str, str, str, str, str, float], ...]] = {
 def exchange_info(market: Market, source: SimMarket, weight_limit: int, now_ms: int) -> Row:
     """Return the body of exchangeInfo."""
     books = source.books[market].values()
-    if market is Market.SPOT:
+    if market is Market.BINANCE_SPOT:
         symbols = [_spot_row(book.listing, "TRADING" if book.trading else "BREAK") for book in books]
         symbols += [_spot_stranger(*row) for row in _STRANGERS[market]]
     else:
@@ -45,7 +45,7 @@ def exchange_info(market: Market, source: SimMarket, weight_limit: int, now_ms: 
     limits: list[Row] = [
         {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": weight_limit},
     ]
-    if market is Market.SPOT:
+    if market is Market.BINANCE_SPOT:
         limits += [
             {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100},
             {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 200_000},

@@ -50,7 +50,7 @@ def depth_update(listing: Listing, changes: Changes, time_ms: int) -> str:
     write = level_writer(listing.price_decimals, listing.quantity_decimals, listing.wire_decimals)
     bids, asks = write(changes.bids.items()), write(changes.asks.items())
     symbol = listing.symbol
-    if listing.market is Market.SPOT:
+    if listing.market is Market.BINANCE_SPOT:
         return (
             f'{{"e":"depthUpdate","E":{time_ms},"s":"{symbol}","U":{changes.first_id},"u":{changes.last_id},'
             f'"b":[{bids}],"a":[{asks}]}}'
@@ -68,7 +68,7 @@ def book_ticker(listing: Listing, top: Top, time_ms: int) -> str:
         f'"b":"{fixed(top.bid, price)}","B":"{fixed(top.bid_quantity, step, wire)}",'
         f'"a":"{fixed(top.ask, price)}","A":"{fixed(top.ask_quantity, step, wire)}"'
     )
-    if listing.market is Market.SPOT:
+    if listing.market is Market.BINANCE_SPOT:
         return f'{{"u":{top.update_id},"s":"{listing.symbol}",{touch}}}'
     return (
         f'{{"e":"bookTicker","u":{top.update_id},"s":"{listing.symbol}",{touch},'
@@ -80,7 +80,7 @@ def partial_depth(
     listing: Listing, changes: Changes, bids: list[tuple[int, int]], asks: list[tuple[int, int]], time_ms: int
 ) -> str:
     """Return the payload of a partial depth event: spot names no symbol, futures look like a diff."""
-    if listing.market is Market.SPOT:
+    if listing.market is Market.BINANCE_SPOT:
         return (
             f'{{"lastUpdateId":{changes.last_id},"bids":[{write_levels(listing, bids)}],'
             f'"asks":[{write_levels(listing, asks)}]}}'
@@ -93,7 +93,7 @@ def depth_answer(
     listing: Listing, update_id: int, bids: list[tuple[int, int]], asks: list[tuple[int, int]], time_ms: int
 ) -> str:
     """Return the body of a REST depth answer."""
-    times = "" if listing.market is Market.SPOT else f'"E":{time_ms},"T":{time_ms - 3},'
+    times = "" if listing.market is Market.BINANCE_SPOT else f'"E":{time_ms},"T":{time_ms - 3},'
     return (
         f'{{"lastUpdateId":{update_id},{times}"bids":[{write_levels(listing, bids)}],'
         f'"asks":[{write_levels(listing, asks)}]}}'

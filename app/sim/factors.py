@@ -65,8 +65,8 @@ class Factors:
         own = self._generator.normal(0.0, _PRICE_SIGMA_OWN, count)
         self._log_price = self._log_price + self._beta * common + own
         spot = np.exp(self._log_price)
-        self._mids[Market.SPOT] = spot.tolist()
-        self._mids[Market.USDM] = (spot * (1.0 + self._basis.step())).tolist()
+        self._mids[Market.BINANCE_SPOT] = spot.tolist()
+        self._mids[Market.BINANCE_USDM] = (spot * (1.0 + self._basis.step())).tolist()
         shared = self._depth_slow.step()[0] + self._depth_fast.step()
         lean_shared = self._lean_all.step()
         depth_own = self._depth_own.step().reshape(2, count, 1)
@@ -74,7 +74,7 @@ class Factors:
         depth = depth_own + shared
         lean = (lean_own + lean_shared) / 2.0
         bids, asks = np.exp(depth + lean), np.exp(depth - lean)
-        for row, market in enumerate((Market.SPOT, Market.USDM)):
+        for row, market in enumerate((Market.BINANCE_SPOT, Market.BINANCE_USDM)):
             self._pressures[market] = (bids[row].tolist(), asks[row].tolist())
 
     def mid(self, market: Market, pair: int) -> float:

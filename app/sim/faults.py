@@ -131,7 +131,7 @@ def read_fault(text: str) -> TimedFault:
 
 
 def _key_of(word: str, numbers: list[str]) -> str:
-    if word in (Market.SPOT.value, Market.USDM.value, "futures", "both"):
+    if word in (Market.BINANCE_SPOT.value, Market.BINANCE_USDM.value, "futures", "both"):
         return "market"
     if word in GARBAGE_KINDS:
         return "kind"

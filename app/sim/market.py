@@ -55,12 +55,12 @@ class SimMarket:
         self.step_number = 0
         self._generator = np.random.default_rng(seed)
         self._random = Random(int(self._generator.integers(2**63)))
-        prices = np.array([listing.price / listing.units for listing in self.listings[Market.SPOT]])
+        prices = np.array([listing.price / listing.units for listing in self.listings[Market.BINANCE_SPOT]])
         self._factors = Factors(self._generator, prices)
         self._futures_id = 9_100_000_000_000 + int(self._generator.integers(10**9))
         self._spot_ids = {
             listing.symbol: int(self._generator.integers(2_000_000_000, 90_000_000_000))
-            for listing in self.listings[Market.SPOT]
+            for listing in self.listings[Market.BINANCE_SPOT]
         }
         self.books: dict[Market, dict[str, SimBook]] = {}
         self._paces: dict[Market, dict[str, _Pace]] = {}
@@ -72,7 +72,7 @@ class SimMarket:
             self.books[market] = {}
             self._paces[market] = {}
             for symbol, listing in by_symbol(listings).items():
-                first = self._spot_ids[symbol] if market is Market.SPOT else self._futures_id
+                first = self._spot_ids[symbol] if market is Market.BINANCE_SPOT else self._futures_id
                 mid = self._factors.mid(market, listing.pair) * listing.units
                 self.books[market][symbol] = SimBook(listing, mid, self._generator, first)
                 self._paces[market][symbol] = self._pace(listing)
@@ -85,10 +85,10 @@ class SimMarket:
 
     def restart(self, markets: Sequence[Market] = tuple(Market)) -> None:
         """Throw the books of some markets away and fill new ones at today's prices; ids go on far above the old."""
-        if Market.USDM in markets:
+        if Market.BINANCE_USDM in markets:
             self._futures_id += RESTART_ID_JUMP
-        if Market.SPOT in markets:
-            for symbol, book in self.books[Market.SPOT].items():
+        if Market.BINANCE_SPOT in markets:
+            for symbol, book in self.books[Market.BINANCE_SPOT].items():
                 self._spot_ids[symbol] = book.update_id + RESTART_ID_JUMP
         self._fill(markets)
 
@@ -133,7 +133,7 @@ class SimMarket:
         count = len(changes.bids) + len(changes.asks)
         if not count:
             return None
-        if market is Market.SPOT:
+        if market is Market.BINANCE_SPOT:
             changes.first_id = book.update_id + 1
             changes.last_id = max(book.pending_id, book.update_id + count + self._random.randint(0, 3))
         else:
@@ -153,7 +153,7 @@ class SimMarket:
         count = book.look_ahead(pressure, self._random.randint(1, 2))
         if not count:
             return
-        if market is Market.SPOT:
+        if market is Market.BINANCE_SPOT:
             book.pending_first_id = book.update_id + 1
         else:
             book.pending_first_id = self._futures_id + self._random.randint(1, 4)

@@ -18,8 +18,8 @@ from app.sim.catalogue import exchange_info, foreign_tickers
 from app.sim.limits import Ruling, Verdict, WeightMeter
 from app.sim.market import SimMarket, format_price, format_quantity
 
-DEFAULT_WEIGHT_LIMITS = {Market.SPOT: 6000, Market.USDM: 2400}
-_PREFIXES = {Market.SPOT: "/api/v3/", Market.USDM: "/fapi/v1/"}
+DEFAULT_WEIGHT_LIMITS = {Market.BINANCE_SPOT: 6000, Market.BINANCE_USDM: 2400}
+_PREFIXES = {Market.BINANCE_SPOT: "/api/v3/", Market.BINANCE_USDM: "/fapi/v1/"}
 _USDM_DEPTH_WEIGHTS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
 _SPOT_DEPTH_MOST = 5000
 
@@ -84,7 +84,7 @@ class RestDesk:
 
     def _weight(self, path: str, values: dict[str, str]) -> int:
         name = path.removeprefix(self._prefix)
-        spot = self.market is Market.SPOT
+        spot = self.market is Market.BINANCE_SPOT
         if name == "depth":
             return self._depth_weight(values.get("limit", ""))
         if name == "exchangeInfo":
@@ -100,8 +100,8 @@ class RestDesk:
         return 1
 
     def _depth_weight(self, limit_text: str) -> int:
-        limit = int(limit_text) if limit_text.isdecimal() else (100 if self.market is Market.SPOT else 500)
-        if self.market is Market.USDM:
+        limit = int(limit_text) if limit_text.isdecimal() else (100 if self.market is Market.BINANCE_SPOT else 500)
+        if self.market is Market.BINANCE_USDM:
             return _USDM_DEPTH_WEIGHTS.get(limit, 2)
         return 5 if limit <= 100 else 25 if limit <= 500 else 50 if limit <= 1000 else 250
 
@@ -138,11 +138,11 @@ class RestDesk:
 
     def _depth_limit(self, text: str | None) -> int:
         if text is None:
-            return 100 if self.market is Market.SPOT else 500
+            return 100 if self.market is Market.BINANCE_SPOT else 500
         if not text.isdecimal() or int(text) < 1:
             raise RestError(-1100, "Illegal characters found in parameter 'limit'; legal range is '^[0-9]{1,20}$'.")
         limit = int(text)
-        if self.market is Market.SPOT:
+        if self.market is Market.BINANCE_SPOT:
             return min(limit, _SPOT_DEPTH_MOST)
         if limit not in _USDM_DEPTH_WEIGHTS:
             raise RestError(-4021, f"{limit} is not valid depth limit.")
@@ -159,7 +159,7 @@ class RestDesk:
     def _tickers(self, values: dict[str, str], write: Callable[[SimBook], Row]) -> str:
         if "symbol" in values:
             return _dump(write(self._find(values["symbol"])))
-        if "symbols" in values and self.market is Market.SPOT:
+        if "symbols" in values and self.market is Market.BINANCE_SPOT:
             return _dump([write(self._find(symbol)) for symbol in _names(values["symbols"])])
         rows = [write(book) for book in self._source.books[self.market].values() if book.trading]
         if write == self._day_ticker:
@@ -175,7 +175,7 @@ class RestDesk:
             "askPrice": format_price(book.listing, top.ask),
             "askQty": format_quantity(book.listing, top.ask_quantity),
         }
-        if self.market is Market.USDM:
+        if self.market is Market.BINANCE_USDM:
             row |= {"lastUpdateId": book.update_id, "time": self._now_ms()}
         return row
 
@@ -203,7 +203,7 @@ class RestDesk:
             "lastId": 1_000_000,
             "count": 1_000_000,
         }
-        if self.market is Market.SPOT:
+        if self.market is Market.BINANCE_SPOT:
             row |= {"prevClosePrice": opening} | {
                 key: value for key, value in self._book_ticker(book).items() if key != "symbol"
             }

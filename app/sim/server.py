@@ -50,11 +50,11 @@ class BinanceSim:
             options = replace(options, symbols=tuple(options.symbols))
         self.options = options
         self.market = SimMarket(seed=options.seed, symbols=options.symbols, rate=options.rate)
-        self.spot = VenueServer(Market.SPOT, self.market, options.spot_limits, now_s)
-        self.usdm = VenueServer(Market.USDM, self.market, options.usdm_limits, now_s)
+        self.spot = VenueServer(Market.BINANCE_SPOT, self.market, options.spot_limits, now_s)
+        self.usdm = VenueServer(Market.BINANCE_USDM, self.market, options.usdm_limits, now_s)
         self.paused = False
         self.faults_fired: list[str] = []
-        self._venues = {Market.SPOT: self.spot, Market.USDM: self.usdm}
+        self._venues = {Market.BINANCE_SPOT: self.spot, Market.BINANCE_USDM: self.usdm}
         self._desk = ControlDesk(
             fault=self.fault, state=self.state, truth=self.truth, pause=self.pause, resume=self.resume
         )

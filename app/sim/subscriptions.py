@@ -14,7 +14,7 @@ CATEGORIES = ("public", "market", "private")
 
 _PUBLIC = re.compile(r"@(depth|rpiDepth|bookTicker|trade$)|^!bookTicker")
 _DEPTH = re.compile(r"^(?P<symbol>[^@!]+)@depth(?P<levels>5|10|20)?(?:@(?P<speed>\d+)ms)?$")
-_SPEEDS = {Market.SPOT: (1000, 100), Market.USDM: (250, 100, 500)}
+_SPEEDS = {Market.BINANCE_SPOT: (1000, 100), Market.BINANCE_USDM: (250, 100, 500)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def read_path(market: Market, target: str) -> Endpoint | None:
     path, _, query = target.partition("?")
     parts = [unquote(part) for part in path.split("/") if part]
     category = None
-    if market is Market.USDM and parts and parts[0] in CATEGORIES:
+    if market is Market.BINANCE_USDM and parts and parts[0] in CATEGORIES:
         category = parts.pop(0)
     if not parts:
         return None

@@ -92,9 +92,9 @@ def build_listings(symbols: Sequence[str] | None = None) -> dict[Market, list[Li
     """Return the listings of both markets for spot symbols (None: the whole list), in the order given."""
     wanted = list(symbols) if symbols is not None else read_symbols()
     ranks = {symbol: rank for rank, symbol in enumerate(read_symbols(), start=1)}
-    spot = [_listing(Market.SPOT, symbol, pair, ranks) for pair, symbol in enumerate(wanted)]
-    usdm = [_listing(Market.USDM, symbol, pair, ranks) for pair, symbol in enumerate(wanted)]
-    return {Market.SPOT: spot, Market.USDM: usdm}
+    spot = [_listing(Market.BINANCE_SPOT, symbol, pair, ranks) for pair, symbol in enumerate(wanted)]
+    usdm = [_listing(Market.BINANCE_USDM, symbol, pair, ranks) for pair, symbol in enumerate(wanted)]
+    return {Market.BINANCE_SPOT: spot, Market.BINANCE_USDM: usdm}
 
 
 def _listing(market: Market, spot_symbol: str, pair: int, ranks: dict[str, int]) -> Listing:
@@ -102,7 +102,7 @@ def _listing(market: Market, spot_symbol: str, pair: int, ranks: dict[str, int])
         raise ValueError(f"expected a spot symbol that ends in USDT, was {spot_symbol!r}")
     base = spot_symbol.removesuffix("USDT")
     rank = ranks.get(spot_symbol, len(ranks) + 1)
-    usdm = market is Market.USDM
+    usdm = market is Market.BINANCE_USDM
     units = 1000 if usdm and base in THOUSANDS else 1
     price = PRICES_USD.get(base) or _price_from_name(base)
     price *= units

@@ -56,7 +56,7 @@ class ChartConfig:
 
     indicator: Indicator = Indicator.DELTA
     subject: Subject = TOTAL
-    markets: tuple[Market, ...] = (Market.SPOT, Market.USDM)
+    markets: tuple[Market, ...] = (Market.BINANCE_SPOT, Market.BINANCE_USDM)
     line_keys: tuple[str, ...] = ("delta:5",)
     convention: Convention = Convention.RATIO
     strict: bool = False
@@ -225,7 +225,10 @@ def tidy(config: ChartConfig) -> ChartConfig:
     """
     offered = [line.key for line in lines_of(config.indicator, group=config.subject.is_group)]
     keys = tuple(key for key in offered if key in config.line_keys) or usual_keys(config.indicator)
-    markets = tuple(market for market in Market if market in config.markets) or (Market.SPOT, Market.USDM)
+    markets = tuple(market for market in Market if market in config.markets) or (
+        Market.BINANCE_SPOT,
+        Market.BINANCE_USDM,
+    )
     return replace(config, line_keys=keys, markets=markets, span_s=min(max(config.span_s, 10.0), 31 * 86_400.0))
 
 

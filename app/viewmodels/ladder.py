@@ -74,7 +74,7 @@ class LadderView:
 class LadderModel:
     """The state of one order-book panel. `changed_symbol` is called after another symbol was chosen."""
 
-    def __init__(self, books: BookSource, links: LinkBus, market: Market = Market.SPOT) -> None:
+    def __init__(self, books: BookSource, links: LinkBus, market: Market = Market.BINANCE_SPOT) -> None:
         self._books = books
         self._links = links
         self._market = market

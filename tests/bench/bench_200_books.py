@@ -29,7 +29,7 @@ HEAVY, SMALL = 20, 180
 PER_SECOND = 10
 SECONDS = 20
 ROUNDS = 5
-FEED = FeedId(Venue.BINANCE, Market.USDM)
+FEED = FeedId(Venue.BINANCE, Market.BINANCE_USDM)
 START_NS = 1_700_000_000 * NS_PER_S
 
 
@@ -67,7 +67,7 @@ def build() -> tuple[MarketEngine, list[list[bytes]]]:
     rng = random.Random(7)
     heavy_snapshot, heavy_frames = load()
     symbols = [f"H{n}USDT" for n in range(HEAVY)] + [f"S{n}USDT" for n in range(SMALL)]
-    instruments = [Instrument(market=Market.USDM, symbol=s, pair=s, base=s[:-4], quote="USDT") for s in symbols]
+    instruments = [Instrument(market=Market.BINANCE_USDM, symbol=s, pair=s, base=s[:-4], quote="USDT") for s in symbols]
     engine = MarketEngine(FEED, instruments, EngineOptions(), EngineOutputs(), FeedHealth(feed=FEED))
     engine.begin(START_NS)
     small_snapshot = _snapshot(400)
@@ -75,7 +75,7 @@ def build() -> tuple[MarketEngine, list[list[bytes]]]:
     for n, symbol in enumerate(symbols):
         body = heavy_snapshot if n < HEAVY else small_snapshot
         last = protocol.decode_snapshot(body).lastUpdateId
-        engine.on_rest(START_NS, protocol.depth_path(Market.USDM, symbol, 1000), body)
+        engine.on_rest(START_NS, protocol.depth_path(Market.BINANCE_USDM, symbol, 1000), body)
         own = []
         for k in range(SECONDS * PER_SECOND):
             if n < HEAVY:

@@ -194,7 +194,7 @@ async def minutes_in_sqlite(folder: Path) -> list[Row]:
     for k in range(READS):
         symbol = SYMBOLS[k]
         began = time.perf_counter()
-        window = await history.read_coin(Market.SPOT, symbol, 0, DAY_END_MS)
+        window = await history.read_coin(Market.BINANCE_SPOT, symbol, 0, DAY_END_MS)
         read["ours"].append(time.perf_counter() - began)
         began = time.perf_counter()
         other = read_long(peer, symbol)
@@ -202,7 +202,7 @@ async def minutes_in_sqlite(folder: Path) -> list[Row]:
         np.testing.assert_array_equal(window.usd, other.usd)
         np.testing.assert_array_equal(window.coverage, other.coverage)
         began = time.perf_counter()
-        await history.read_group(Market.SPOT, Group.TOTAL, 0, DAY_END_MS, len(SYMBOLS))
+        await history.read_group(Market.BINANCE_SPOT, Group.TOTAL, 0, DAY_END_MS, len(SYMBOLS))
         read["group"].append(time.perf_counter() - began)
     await history.close()
     peer.close()
@@ -244,7 +244,10 @@ def minutes_in_postgres() -> list[Row]:
             timed(lambda moment=moment: database.write_minutes(moment))  # type: ignore[misc]
             for moment in (at_minute(blocks, minute) for minute in range(MINUTES // 2))
         ]
-        reads = [timed(lambda k=k: database.read_symbol(Market.SPOT, SYMBOLS[k], 0, DAY_END_MS)) for k in range(READS)]  # type: ignore[misc]
+        reads = [
+            timed(lambda k=k: database.read_symbol(Market.BINANCE_SPOT, SYMBOLS[k], 0, DAY_END_MS))
+            for k in range(READS)
+        ]  # type: ignore[misc]
         database.close()
     finally:
         server.remove()
@@ -331,9 +334,9 @@ async def ticks_in_redis(folder: Path) -> list[Row]:
 def ticks_in_memory() -> list[Row]:
     store = MemoryTickStore(dict.fromkeys(Market, SYMBOLS))
     rows = np.arange(0, 100, 2)
-    batches = [batch(rows, ms, Market.SPOT) for ms in range(0, 1_000 * 200, 200)]
+    batches = [batch(rows, ms, Market.BINANCE_SPOT) for ms in range(0, 1_000 * 200, 200)]
     puts = [timed(lambda one=one: store.put(one)) for one in batches]  # type: ignore[misc]
-    reads = [timed(lambda: store.coin_window(Market.SPOT, SYMBOLS[2])) for _ in range(100)]
+    reads = [timed(lambda: store.coin_window(Market.BINANCE_SPOT, SYMBOLS[2])) for _ in range(100)]
     return [
         row("50 symbols into the memory store, p50", 1e3 * median_ms(puts), "us", "<= 100"),
         row("  two minutes of one symbol out of it, p50", 1e3 * median_ms(reads), "us"),

@@ -192,7 +192,7 @@ async def simulated(**changes: object) -> AsyncIterator[BinanceSim]:
 @asynccontextmanager
 async def running(
     sim: BinanceSim,
-    market: Market = Market.SPOT,
+    market: Market = Market.BINANCE_SPOT,
     options: SessionOptions | None = None,
     *,
     at: BinanceEndpoints | None = None,
@@ -203,7 +203,7 @@ async def running(
         yield rig
 
 
-async def universe_of(sim: BinanceSim, market: Market = Market.SPOT) -> tuple[Instrument, ...]:
+async def universe_of(sim: BinanceSim, market: Market = Market.BINANCE_SPOT) -> tuple[Instrument, ...]:
     """Return what the simulator lists."""
     feed = FeedId(Venue.BINANCE, market)
     api = open_api(market, endpoints(sim), FeedHealth(feed=feed), SystemClock(), BanStore(None))

@@ -121,9 +121,9 @@ async def test_a_snapshot_older_than_the_stream_is_asked_for_again(market: Marke
 
 
 async def test_one_markets_trouble_never_touches_the_other() -> None:
-    async with simulated() as sim, running(sim, Market.SPOT) as spot:
+    async with simulated() as sim, running(sim, Market.BINANCE_SPOT) as spot:
         await spot.until_live()
-        async with running(sim, Market.USDM) as futures:
+        async with running(sim, Market.BINANCE_USDM) as futures:
             await futures.until_live()
             sim.fault("refuse", market="usdm", duration=1.0)
             sim.fault("drop", market="usdm")

@@ -66,7 +66,7 @@ async def test_symbols_are_dealt_to_two_connections_at_least() -> None:
 async def test_a_symbol_whose_streams_are_refused_is_left_out_and_the_others_live_on_the_same_connection() -> None:
     refused = {"adausdt"}
     async with simulated() as sim, fussy_streams(refused) as streams:
-        rig = Rig(Market.SPOT, await universe_of(sim), sim)
+        rig = Rig(Market.BINANCE_SPOT, await universe_of(sim), sim)
         at = replace(endpoints(sim), spot_ws=f"ws://127.0.0.1:{streams.sockets[0].getsockname()[1]}")
         async with started(rig, at, quick(listing_every_s=0.2)):
             await rig.until(lambda: rig.link.state is LinkState.LIVE, "a live link")
@@ -100,7 +100,7 @@ async def test_after_sleep_the_clock_is_right_again_and_every_connection_is_made
 ) -> None:
     """A laptop on Linux: while it sleeps the monotonic clock stands still and the wall clock goes on."""
     true_time_ns = time.time_ns
-    async with simulated() as sim, running(sim, Market.USDM) as rig:
+    async with simulated() as sim, running(sim, Market.BINANCE_USDM) as rig:
         await rig.until_live()
         monkeypatch.setattr(time, "time_ns", lambda: true_time_ns() + 3600 * 10**9)
         assert rig.clock.drift_ns() > 3599 * 10**9

@@ -81,7 +81,7 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(options: PrimingOptions = QUICK, market: Market = Market.SPOT) -> AsyncIterator[Bench]:
+async def bench(options: PrimingOptions = QUICK, market: Market = Market.BINANCE_SPOT) -> AsyncIterator[Bench]:
     """Run a queue until the block ends."""
     async with HttpServer().running() as server:
         server.answer = lambda _path: Reply(body=body(3))
@@ -105,7 +105,7 @@ async def test_the_first_pass_goes_in_order_the_first_symbols_at_full_depth() ->
 
 
 async def test_cut_off_books_are_deepened_after_every_book_has_its_first_snapshot() -> None:
-    async with bench(PrimingOptions(in_flight=2, first_full=0, repeat_pause_s=0.01), Market.USDM) as b:
+    async with bench(PrimingOptions(in_flight=2, first_full=0, repeat_pause_s=0.01), Market.BINANCE_USDM) as b:
         b.server.answer = lambda path: Reply(body=body(500 if "S3USDT" in path or "S5USDT" in path else 499))
         b.queue.release(SYMBOLS)
         await b.idle()
@@ -243,7 +243,7 @@ async def test_polling_takes_turns_drops_unknown_symbols_and_discards_answers_on
     async with bench() as b:
         owner = PollLog()
         link = LinkHealth(name="spot 1", feed=b.health.feed)
-        shard = Shard(Market.SPOT, SYMBOLS[:4], link, b.health, NoSink(), b.clock, owner)  # type: ignore[arg-type]
+        shard = Shard(Market.BINANCE_SPOT, SYMBOLS[:4], link, b.health, NoSink(), b.clock, owner)  # type: ignore[arg-type]
         shard.down_since_ns = b.clock.monotonic_ns() - 10**10
         turns = 0
 

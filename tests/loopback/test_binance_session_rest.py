@@ -58,7 +58,7 @@ async def test_418_bans_every_request_also_after_a_restart(tmp_path: Path) -> No
             await frames_go_on(rig)
             assert spot_state(sim, "requests_while_banned") == 1
         asked = spot_state(sim, "rest_requests")
-        again = Rig(Market.SPOT, rig.engine.instruments, sim)
+        again = Rig(Market.BINANCE_SPOT, rig.engine.instruments, sim)
         async with started(again, endpoints(sim), quick(bans_file=bans)):
             assert again.health.rest_state is LinkState.BANNED
             await again.until(lambda: again.sink.count("up") == 3, "streams")
@@ -71,7 +71,7 @@ async def test_418_bans_every_request_also_after_a_restart(tmp_path: Path) -> No
 async def test_a_ban_that_has_ended_is_forgotten_and_books_are_primed(tmp_path: Path) -> None:
     bans = tmp_path / "bans.json"
     async with simulated() as sim:
-        again = Rig(Market.SPOT, await universe_of(sim), sim)
+        again = Rig(Market.BINANCE_SPOT, await universe_of(sim), sim)
         host = endpoints(sim).spot_rest.removeprefix("http://")
         now_ns = again.clock.wall_ns()
         BanStore(bans).put(host, Ban(418, now_ns + 800_000_000), now_ns)
@@ -84,7 +84,7 @@ async def test_a_ban_that_has_ended_is_forgotten_and_books_are_primed(tmp_path: 
 
 async def test_books_are_primed_once_rest_is_back() -> None:
     async with simulated() as sim:
-        again = Rig(Market.SPOT, await universe_of(sim), sim)
+        again = Rig(Market.BINANCE_SPOT, await universe_of(sim), sim)
         sim.fault("rest_down", market="spot", duration=0.7, status=503)
         async with started(again, endpoints(sim), quick()):
             await again.until(lambda: again.health.rest_errors > 0, "an error")
@@ -108,7 +108,7 @@ async def test_lagged_snapshots_are_asked_for_again_until_they_fit() -> None:
 
 async def test_cut_off_snapshots_are_deepened_and_whole_books_are_not() -> None:
     priming = PrimingOptions(first_full=0, first_limit=100, repeat_pause_s=0.05)
-    async with simulated() as sim, running(sim, Market.USDM, quick(priming=priming)) as rig:
+    async with simulated() as sim, running(sim, Market.BINANCE_USDM, quick(priming=priming)) as rig:
         await rig.until_live()
         await rig.until(lambda: rig.health.snapshots_queued == 0, "the end of the queue")
         assert [rig.sink.of(symbol).count("asked") for symbol in rig.symbols] == [2, 2, 2]
@@ -122,7 +122,7 @@ async def test_cut_off_snapshots_are_deepened_and_whole_books_are_not() -> None:
 
 async def test_priming_can_be_paused_cancelled_and_taken_up_again() -> None:
     async with simulated() as sim:
-        again = Rig(Market.SPOT, await universe_of(sim), sim)
+        again = Rig(Market.BINANCE_SPOT, await universe_of(sim), sim)
         async with started(again, endpoints(sim), quick()):
             again.session.pause_snapshots()
             await again.until(lambda: again.sink.count("up") == 3, "streams")
@@ -144,7 +144,7 @@ async def test_priming_can_be_paused_cancelled_and_taken_up_again() -> None:
 
 async def test_what_was_queued_for_lost_streams_is_forgotten_until_they_are_back() -> None:
     async with simulated() as sim:
-        rig = Rig(Market.SPOT, await universe_of(sim), sim)
+        rig = Rig(Market.BINANCE_SPOT, await universe_of(sim), sim)
         async with started(rig, endpoints(sim), quick()):
             rig.session.pause_snapshots()
             await rig.until(lambda: rig.sink.count("up") == 3, "streams")

@@ -53,7 +53,7 @@ async def test_a_dropped_connection_comes_back_with_true_books(market: Market) -
 
 
 async def test_a_restarted_venue_with_new_ids_comes_back_with_true_books() -> None:
-    async with simulated() as sim, running(sim, Market.USDM) as rig:
+    async with simulated() as sim, running(sim, Market.BINANCE_USDM) as rig:
         await rig.until_live()
         sim.fault("restart", market="usdm", duration=0.3)
         await rig.until_live(rounds=2)
@@ -128,10 +128,12 @@ async def expect_no_hole(rig: Rig, sim: BinanceSim) -> None:
 
 async def test_the_planned_reconnect_leaves_no_hole() -> None:
     link = replace(QUICK_LINK, planned_age_s=1.0)
-    async with simulated() as sim, running(sim, Market.USDM, quick(link=link)) as rig:
+    async with simulated() as sim, running(sim, Market.BINANCE_USDM, quick(link=link)) as rig:
         await rig.until_live()
         await expect_no_hole(rig, sim)
-        await rig.until(lambda: venue_count(sim, Market.USDM, "connections") == 1, "the end of the old connection")
+        await rig.until(
+            lambda: venue_count(sim, Market.BINANCE_USDM, "connections") == 1, "the end of the old connection"
+        )
 
 
 async def test_a_shutdown_notice_is_answered_by_a_new_connection_first() -> None:
@@ -139,7 +141,9 @@ async def test_a_shutdown_notice_is_answered_by_a_new_connection_first() -> None
         await rig.until_live()
         sim.fault("close24h", market="spot", notice=3.0)
         await expect_no_hole(rig, sim)
-        await rig.until(lambda: venue_count(sim, Market.SPOT, "connections") == 1, "the end of the old connection")
+        await rig.until(
+            lambda: venue_count(sim, Market.BINANCE_SPOT, "connections") == 1, "the end of the old connection"
+        )
 
 
 async def test_rest_stands_in_while_streams_are_refused_and_stops_when_they_are_back() -> None:
@@ -177,7 +181,7 @@ async def test_a_symbol_that_trades_again_is_taken_back() -> None:
         await rig.until_live()
         sim.fault("delist", market="spot", symbol="ADAUSDT")
         await rig.until(lambda: rig.sink.of("ADAUSDT")[-1] == "down", "the end of a symbol")
-        sim.market.book(Market.SPOT, "ADAUSDT").trading = True
+        sim.market.book(Market.BINANCE_SPOT, "ADAUSDT").trading = True
         await rig.until(lambda: rig.sink.of("ADAUSDT").count("answer") == 2, "its new snapshot")
         assert [text.startswith("ADAUSDT: ") for text in rig.texts(FeedEventKind.NOTICE)] == [True, True]
         await rig.until_live()
@@ -188,7 +192,7 @@ async def test_streams_are_spread_over_connections_that_end_and_come_back_one_by
     async with simulated() as sim, running(sim, options=quick(streams_per_connection=2)) as rig:
         await rig.until_live()
         assert [(link.name, link.streams) for link in rig.health.links] == [("spot 1", 2), ("spot 2", 2), ("spot 3", 2)]
-        assert venue_count(sim, Market.SPOT, "streams") == 6
+        assert venue_count(sim, Market.BINANCE_SPOT, "streams") == 6
         next(iter(sim.spot.connections)).abort()
         await rig.until(lambda: rig.sink.count("up") == 4, "the one connection to come back")
         assert rig.sink.count("down") == 1
@@ -216,7 +220,7 @@ async def test_a_session_can_be_cancelled_while_it_connects() -> None:
 
 async def test_nothing_to_stream_is_a_fatal_error() -> None:
     async with simulated() as sim:
-        rig = Rig(Market.SPOT, (), sim)
+        rig = Rig(Market.BINANCE_SPOT, (), sim)
         with pytest.raises(AssertionError, match="at least one symbol"):
             async with started(rig, endpoints(sim), quick()):
                 await asyncio.sleep(0.05)

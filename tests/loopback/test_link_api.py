@@ -110,29 +110,29 @@ def venue(server: HttpServer) -> TwoMarkets:
 async def test_the_universe_keeps_the_wanted_order_and_leaves_out_what_a_market_does_not_trade(
     server: HttpServer,
 ) -> None:
-    async with market_api(server.url, Market.SPOT) as spot, market_api(server.url, Market.USDM) as usdm:
+    async with market_api(server.url, Market.BINANCE_SPOT) as spot, market_api(server.url, Market.BINANCE_USDM) as usdm:
         wanted = ["PEPEUSDT", "OLDUSDT", "BTCUSDT", "ETHUSDT", "1000SATSUSDT", "TSLAUSDT", "BTCUSDT"]
-        universe = await load_universe({Market.SPOT: spot, Market.USDM: usdm}, wanted)
+        universe = await load_universe({Market.BINANCE_SPOT: spot, Market.BINANCE_USDM: usdm}, wanted)
         names = {market: [(i.symbol, i.pair, i.units) for i in found] for market, found in universe.items()}
         assert names == {
-            Market.SPOT: [
+            Market.BINANCE_SPOT: [
                 ("PEPEUSDT", "PEPEUSDT", 1),
                 ("BTCUSDT", "BTCUSDT", 1),
                 ("ETHUSDT", "ETHUSDT", 1),
                 ("1000SATSUSDT", "1000SATSUSDT", 1),
             ],
-            Market.USDM: [
+            Market.BINANCE_USDM: [
                 ("1000PEPEUSDT", "PEPEUSDT", 1000),
                 ("BTCUSDT", "BTCUSDT", 1),
                 ("1000SATSUSDT", "1000SATSUSDT", 1),
             ],
         }
-        assert universe[Market.SPOT][0].tick_size == "0.01"
+        assert universe[Market.BINANCE_SPOT][0].tick_size == "0.01"
 
 
 @pytest.mark.usefixtures("venue")
 async def test_the_weight_limit_is_the_one_the_venue_names(server: HttpServer) -> None:
-    async with market_api(server.url, Market.SPOT) as api:
+    async with market_api(server.url, Market.BINANCE_SPOT) as api:
         assert (api.rest.budget.limit, api.limits_known) == (6000, False)
         await api.listing()
         assert (api.rest.budget.limit, api.limits_known) == (1234, True)
@@ -142,14 +142,14 @@ async def test_a_stand_in_that_does_not_know_the_short_listing_is_asked_for_the_
     server: HttpServer, venue: TwoMarkets
 ) -> None:
     server.answer = lambda path: Reply(400, {"code": -1101, "msg": "too many"}) if "?" in path else venue.answer(path)
-    async with market_api(server.url, Market.SPOT) as api:
+    async with market_api(server.url, Market.BINANCE_SPOT) as api:
         assert len(await api.listing()) == 6
     assert [path.partition("?")[2] != "" for path in server.paths] == [True, False]
 
 
 @pytest.mark.usefixtures("venue")
 async def test_pairs_are_ranked_by_volume_and_some_are_in_whatever_theirs(server: HttpServer) -> None:
-    async with market_api(server.url, Market.SPOT) as api:
+    async with market_api(server.url, Market.BINANCE_SPOT) as api:
         assert await rank_pairs(api, 2) == ["PEPEUSDT", "BTCUSDT"]
         assert await rank_pairs(api, 3, always=["1000SATSUSDT", "OLDUSDT"]) == ["PEPEUSDT", "BTCUSDT", "1000SATSUSDT"]
         assert len(await rank_pairs(api, 100)) == 5
@@ -158,7 +158,7 @@ async def test_pairs_are_ranked_by_volume_and_some_are_in_whatever_theirs(server
 async def test_the_clock_s_offset_is_measured_by_the_quickest_answer(server: HttpServer) -> None:
     clock = MovedClock()
     server.answer = lambda _path: Reply(body={"serverTime": (clock.wall_ns() // 10**6) + 5000})
-    async with market_api(server.url, Market.USDM, clock) as api:
+    async with market_api(server.url, Market.BINANCE_USDM, clock) as api:
         offset_ms = await api.measure_clock()
         assert 4900.0 < offset_ms < 5100.0
         assert api.rest.venue_offset_ms == offset_ms
@@ -170,7 +170,7 @@ async def test_the_clock_s_offset_is_measured_by_the_quickest_answer(server: Htt
 )
 async def test_a_time_that_is_none_is_told_and_changes_nothing(server: HttpServer, body: bytes) -> None:
     server.answer = lambda _path: Reply(200, body)
-    async with market_api(server.url, Market.SPOT) as api:
+    async with market_api(server.url, Market.BINANCE_SPOT) as api:
         with pytest.raises(RestError, match="sent its time in a form that is not documented"):
             await api.measure_clock()
         assert api.rest.venue_offset_ms == 0.0
@@ -188,7 +188,7 @@ async def test_a_time_that_is_none_is_told_and_changes_nothing(server: HttpServe
 )
 async def test_a_listing_that_is_none_is_told(server: HttpServer, body: bytes) -> None:
     server.answer = lambda _path: Reply(200, body)
-    async with market_api(server.url, Market.USDM) as api:
+    async with market_api(server.url, Market.BINANCE_USDM) as api:
         with pytest.raises(RestError, match="sent its list of instruments in a form"):
             await api.listing()
 
@@ -196,7 +196,7 @@ async def test_a_listing_that_is_none_is_told(server: HttpServer, body: bytes) -
 async def test_volumes_that_are_none_are_told(server: HttpServer, venue: TwoMarkets) -> None:
     for volume in ("NaN", "-1", "inf", "many"):
         venue.answers["/api/v3/ticker/24hr"] = Reply(body=[{"symbol": "BTCUSDT", "quoteVolume": volume}])
-        async with market_api(server.url, Market.SPOT) as api:
+        async with market_api(server.url, Market.BINANCE_SPOT) as api:
             with pytest.raises(RestError, match="sent its volumes in a form"):
                 await rank_pairs(api, 5)
 
@@ -205,9 +205,9 @@ async def test_volumes_that_are_none_are_told(server: HttpServer, venue: TwoMark
 async def test_a_universe_without_one_market_s_listing_fails_with_that_market_s_sentence(server: HttpServer) -> None:
     async with (
         HttpServer().running() as broken,
-        market_api(server.url, Market.SPOT) as spot,
-        market_api(broken.url, Market.USDM) as usdm,
+        market_api(server.url, Market.BINANCE_SPOT) as spot,
+        market_api(broken.url, Market.BINANCE_USDM) as usdm,
     ):
         broken.answer = lambda _path: Reply(503, b"")
         with pytest.raises(RestError, match="is not available now"):
-            await load_universe({Market.SPOT: spot, Market.USDM: usdm}, ["BTCUSDT"])
+            await load_universe({Market.BINANCE_SPOT: spot, Market.BINANCE_USDM: usdm}, ["BTCUSDT"])

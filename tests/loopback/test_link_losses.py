@@ -56,7 +56,7 @@ class Running:
 
     def __init__(self, url: str, options: LinkOptions) -> None:
         self.diary = Diary()
-        self.health = LinkHealth(name="spot 1", feed=FeedId(Venue.BINANCE, Market.SPOT))
+        self.health = LinkHealth(name="spot 1", feed=FeedId(Venue.BINANCE, Market.BINANCE_SPOT))
         self.clock = JumpingClock()
         self.link = Link(url, self.diary, self.health, self.clock, options, RateLimit(300, 300.0))
         self.task = asyncio.create_task(self.link.run())

@@ -27,7 +27,7 @@ class Desk:
 
     def __init__(self, url: str, bans_file: Path | None = None, timeout_s: float = 5.0) -> None:
         self.clock = MovedClock()
-        self.health = FeedHealth(feed=FeedId(Venue.BINANCE, Market.SPOT))
+        self.health = FeedHealth(feed=FeedId(Venue.BINANCE, Market.BINANCE_SPOT))
         self.bans = BanStore(bans_file)
         self.bans.load()
         self.client = RestClient(

@@ -76,7 +76,7 @@ class NaiveBook:
         """Tell whether an event is to be applied; raise when the chain is broken."""
         update_id = self.update_id
         assert update_id is not None
-        if self.market is Market.SPOT:
+        if self.market is Market.BINANCE_SPOT:
             if event["u"] < update_id or (event["u"] == update_id and self.synchronised):
                 return False
             if event["U"] > update_id + 1:
@@ -108,7 +108,7 @@ class NaiveClient:
         self.tops_compared = 0
         self._rest = rest
         self._url = url
-        self._limit = 5000 if market is Market.SPOT else 1000
+        self._limit = 5000 if market is Market.BINANCE_SPOT else 1000
 
     def on_frame(self, frame: dict[str, Any]) -> None:
         event = frame.get("data", frame)
@@ -146,7 +146,7 @@ async def following(
     sim: BinanceSim, market: Market, rest: httpx.AsyncClient
 ) -> AsyncIterator[tuple[NaiveClient, ClientConnection]]:
     """Yield a subscribed client whose books wait for their snapshots."""
-    spot = market is Market.SPOT
+    spot = market is Market.BINANCE_SPOT
     symbols = SPOT_SYMBOLS if spot else USDM_SYMBOLS
     url = f"{sim.spot_rest}/api/v3/depth" if spot else f"{sim.usdm_rest}/fapi/v1/depth"
     client = NaiveClient(market, rest, url, symbols)
@@ -188,7 +188,7 @@ def patient_sim(**options: object) -> BinanceSim:
 
 
 def is_whole(market: Market) -> Callable[[str], bool]:
-    return lambda symbol: market is Market.SPOT or symbol != "BTCUSDT"
+    return lambda symbol: market is Market.BINANCE_SPOT or symbol != "BTCUSDT"
 
 
 @pytest.mark.parametrize("market", list(Market))
@@ -247,8 +247,8 @@ async def test_books_follow_the_running_market_and_meet_the_truth_at_a_pause() -
     async with (
         patient_sim(seed=3) as sim,
         httpx.AsyncClient() as rest,
-        following(sim, Market.SPOT, rest) as (spot, spot_socket),
-        following(sim, Market.USDM, rest) as (usdm, usdm_socket),
+        following(sim, Market.BINANCE_SPOT, rest) as (spot, spot_socket),
+        following(sim, Market.BINANCE_USDM, rest) as (usdm, usdm_socket),
     ):
         pairs = ((spot, spot_socket), (usdm, usdm_socket))
         identity = 10
@@ -262,8 +262,8 @@ async def test_books_follow_the_running_market_and_meet_the_truth_at_a_pause() -
         sim.pause()
         for client, socket in pairs:
             await answered(socket, client, identity + 1)
-        assert_true(spot, sim, Market.SPOT, whole=is_whole(Market.SPOT))
-        assert_true(usdm, sim, Market.USDM, whole=is_whole(Market.USDM))
+        assert_true(spot, sim, Market.BINANCE_SPOT, whole=is_whole(Market.BINANCE_SPOT))
+        assert_true(usdm, sim, Market.BINANCE_USDM, whole=is_whole(Market.BINANCE_USDM))
 
 
 async def test_the_control_address_gives_the_same_truth() -> None:

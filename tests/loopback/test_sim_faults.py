@@ -39,9 +39,11 @@ async def _rest() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @asynccontextmanager
-async def followed(sim: BinanceSim, market: Market = Market.SPOT, **options: Any) -> AsyncIterator[ClientConnection]:
+async def followed(
+    sim: BinanceSim, market: Market = Market.BINANCE_SPOT, **options: Any
+) -> AsyncIterator[ClientConnection]:
     """Open a connection that follows the diffs of BTCUSDT."""
-    base = f"{sim.spot_ws}/stream" if market is Market.SPOT else f"{sim.usdm_ws}/public/stream"
+    base = f"{sim.spot_ws}/stream" if market is Market.BINANCE_SPOT else f"{sim.usdm_ws}/public/stream"
     async with connect(f"{base}?streams={DIFFS}", proxy=None, close_timeout=0.2, **options) as socket:
         await told(socket)
         yield socket
@@ -74,7 +76,7 @@ async def lost(socket: ClientConnection) -> ConnectionClosed:
 
 def unbroken(market: Market, events: list[dict[str, Any]]) -> list[bool]:
     """Tell for each pair of neighbours whether the second follows the first."""
-    if market is Market.SPOT:
+    if market is Market.BINANCE_SPOT:
         return [later["U"] == earlier["u"] + 1 for earlier, later in pairwise(events)]
     return [later["pu"] == earlier["u"] for earlier, later in pairwise(events)]
 
@@ -83,7 +85,7 @@ both = pytest.mark.parametrize("market", list(Market))
 
 
 async def test_drop_cuts_every_connection_without_a_closing_handshake(sim: BinanceSim) -> None:
-    async with followed(sim) as spot, followed(sim, Market.USDM) as usdm:
+    async with followed(sim) as spot, followed(sim, Market.BINANCE_USDM) as usdm:
         sim.fault("drop")
         for socket in (spot, usdm):
             error = await lost(socket)
@@ -92,7 +94,7 @@ async def test_drop_cuts_every_connection_without_a_closing_handshake(sim: Binan
 
 
 async def test_close24h_announces_the_end_on_spot_and_closes_with_1001(sim: BinanceSim) -> None:
-    async with followed(sim) as spot, followed(sim, Market.USDM) as usdm:
+    async with followed(sim) as spot, followed(sim, Market.BINANCE_USDM) as usdm:
         sim.fault("close24h", notice=0.05)
         notice = json.loads(await spot.recv())
         assert notice["stream"] == "!serverShutdown"
@@ -168,7 +170,7 @@ async def test_burst_holds_diffs_back_and_sends_them_in_order(sim: BinanceSim, m
     async with followed(sim, market) as socket:
         sim.step()
         await diffs(socket)
-        venue = sim.spot if market is Market.SPOT else sim.usdm
+        venue = sim.spot if market is Market.BINANCE_SPOT else sim.usdm
         sent = venue.counts["frames_sent"]
         sim.fault("burst", market=market, duration=0.3)
         sim.step(5)
@@ -185,8 +187,8 @@ async def test_reorder_swaps_two_diffs(sim: BinanceSim) -> None:
         sim.fault("reorder", market="spot", symbol="BTCUSDT")
         sim.step(3)
         events = await diffs(socket)
-        assert unbroken(Market.SPOT, events) == [False, False]
-        assert all(unbroken(Market.SPOT, [events[1], events[0], events[2]]))
+        assert unbroken(Market.BINANCE_SPOT, events) == [False, False]
+        assert all(unbroken(Market.BINANCE_SPOT, [events[1], events[0], events[2]]))
 
 
 async def test_duplicate_sends_a_diff_twice(sim: BinanceSim) -> None:
@@ -224,7 +226,7 @@ async def test_garbage_frames_come_before_an_unbroken_chain(sim: BinanceSim, kin
         else:
             with pytest.raises(json.JSONDecodeError):
                 json.loads(nonsense)
-        assert all(unbroken(Market.SPOT, [json.loads(text) for text in (first, *rest)]))
+        assert all(unbroken(Market.BINANCE_SPOT, [json.loads(text) for text in (first, *rest)]))
 
 
 @pytest.mark.parametrize(("kind", "written"), [("nan", "NaN"), ("negative", "-1.5"), ("text", "many")])
@@ -234,7 +236,7 @@ async def test_garbage_quantities_replace_a_good_diff(sim: BinanceSim, kind: str
         sim.step(2)
         bad, good = await diffs(socket)
         assert [quantity for _, quantity in bad["b"] + bad["a"]].count(written) == 1
-        assert unbroken(Market.SPOT, [bad, good]) == [True]
+        assert unbroken(Market.BINANCE_SPOT, [bad, good]) == [True]
         assert all(math.isfinite(float(quantity)) and float(quantity) >= 0 for _, quantity in good["b"] + good["a"])
 
 
@@ -289,7 +291,7 @@ async def test_lagged_snapshots_are_older_than_later_diffs_until_used_up(
 ) -> None:
     address = (
         f"{sim.spot_rest}/api/v3/depth?symbol=BTCUSDT&limit=1000"
-        if market is Market.SPOT
+        if market is Market.BINANCE_SPOT
         else f"{sim.usdm_rest}/fapi/v1/depth?symbol=BTCUSDT&limit=1000"
     )
     sim.fault("lagged_snapshot", market=market, symbol="BTCUSDT", count=2)
@@ -338,7 +340,7 @@ async def test_two_restarts_at_once_end_with_one_server(sim: BinanceSim) -> None
 async def test_delist_silences_a_symbol_and_refuses_its_book(
     sim: BinanceSim, rest: httpx.AsyncClient, market: Market
 ) -> None:
-    prefix = f"{sim.spot_rest}/api/v3" if market is Market.SPOT else f"{sim.usdm_rest}/fapi/v1"
+    prefix = f"{sim.spot_rest}/api/v3" if market is Market.BINANCE_SPOT else f"{sim.usdm_rest}/fapi/v1"
     async with followed(sim, market) as socket:
         sim.fault("delist", market=market, symbol="BTCUSDT")
         sim.step(3)
@@ -347,7 +349,7 @@ async def test_delist_silences_a_symbol_and_refuses_its_book(
     assert refused.status_code == 400
     assert refused.json()["code"] == -1121
     rows = {row["symbol"]: row["status"] for row in (await rest.get(f"{prefix}/exchangeInfo")).json()["symbols"]}
-    assert rows["BTCUSDT"] == ("BREAK" if market is Market.SPOT else "SETTLING")
+    assert rows["BTCUSDT"] == ("BREAK" if market is Market.BINANCE_SPOT else "SETTLING")
     assert rows["ETHUSDT"] == "TRADING"
 
 

@@ -111,19 +111,19 @@ async def test_an_unknown_address_is_not_found(sim: BinanceSim) -> None:
 @pytest.mark.parametrize(
     ("market", "name", "expected"),
     [
-        (Market.SPOT, "btcusdt@depth", 2),
-        (Market.SPOT, "btcusdt@depth@100ms", 20),
-        (Market.USDM, "btcusdt@depth", 8),
-        (Market.USDM, "btcusdt@depth@500ms", 4),
-        (Market.USDM, "btcusdt@depth@100ms", 20),
-        (Market.SPOT, "btcusdt@depth5", 2),
-        (Market.SPOT, "btcusdt@depth20@100ms", 20),
+        (Market.BINANCE_SPOT, "btcusdt@depth", 2),
+        (Market.BINANCE_SPOT, "btcusdt@depth@100ms", 20),
+        (Market.BINANCE_USDM, "btcusdt@depth", 8),
+        (Market.BINANCE_USDM, "btcusdt@depth@500ms", 4),
+        (Market.BINANCE_USDM, "btcusdt@depth@100ms", 20),
+        (Market.BINANCE_SPOT, "btcusdt@depth5", 2),
+        (Market.BINANCE_SPOT, "btcusdt@depth20@100ms", 20),
     ],
 )
 async def test_streams_keep_their_pace_and_slow_diffs_keep_the_chain(
     sim: BinanceSim, market: Market, name: str, expected: int
 ) -> None:
-    base = f"{sim.spot_ws}/stream" if market is Market.SPOT else f"{sim.usdm_ws}/public/stream"
+    base = f"{sim.spot_ws}/stream" if market is Market.BINANCE_SPOT else f"{sim.usdm_ws}/public/stream"
     async with connect(f"{base}?streams={name}", proxy=None) as socket:
         await ask(socket, LIST)
         sim.step(20)
@@ -136,18 +136,18 @@ async def test_streams_keep_their_pace_and_slow_diffs_keep_the_chain(
             assert events[-1]["lastUpdateId"] == truth.last_update_id
             assert [tuple(level) for level in events[-1]["bids"]] == truth.bids[:levels]
             assert [tuple(level) for level in events[-1]["asks"]] == truth.asks[:levels]
-        elif market is Market.SPOT:
+        elif market is Market.BINANCE_SPOT:
             assert all(later["U"] == earlier["u"] + 1 for earlier, later in pairwise(events))
         else:
             assert all(later["pu"] == earlier["u"] for earlier, later in pairwise(events))
 
 
-@pytest.mark.parametrize(("market", "allowed"), [(Market.SPOT, 5), (Market.USDM, 10)])
+@pytest.mark.parametrize(("market", "allowed"), [(Market.BINANCE_SPOT, 5), (Market.BINANCE_USDM, 10)])
 @pytest.mark.parametrize("pings", [False, True])
 async def test_too_many_frames_in_a_second_close_with_1008(
     sim: BinanceSim, market: Market, allowed: int, pings: bool
 ) -> None:
-    base = f"{sim.spot_ws}/ws" if market is Market.SPOT else f"{sim.usdm_ws}/public/ws"
+    base = f"{sim.spot_ws}/ws" if market is Market.BINANCE_SPOT else f"{sim.usdm_ws}/public/ws"
     async with connect(base, proxy=None) as socket, connect(base, proxy=None) as modest:
         for _ in range(allowed):
             await modest.send(json.dumps(LIST))

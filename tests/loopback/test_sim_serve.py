@@ -116,7 +116,7 @@ async def test_spot_futures_and_control_take_ports_in_a_row() -> None:
             async with BinanceSim(symbols=("BTCUSDT",), auto=False, port=base) as sim:
                 assert (sim.spot.port, sim.usdm.port) == (base, base + 1)
                 assert sim.control.endswith(f":{base + 2}")
-                assert sim.market.book(Market.SPOT, "BTCUSDT").best_bid > 0
+                assert sim.market.book(Market.BINANCE_SPOT, "BTCUSDT").best_bid > 0
                 return
         except OSError:
             continue

@@ -82,16 +82,16 @@ async def test_minutes_parts_events_and_views_work_as_on_sqlite(run: Run, server
     run.history.write_metrics(5, {"rss_mib": 2.0, "unknown": float("nan")})
     await run.history.flush()
     assert run.history.health.state == "ok", run.history.health.reason
-    window = await run.history.read_coin(Market.SPOT, "BTCUSDT", 0, 2**62)
+    window = await run.history.read_coin(Market.BINANCE_SPOT, "BTCUSDT", 0, 2**62)
     np.testing.assert_array_equal(window.usd[0], whole.symbols.usd[0])
     expected = (parts[0].symbols.usd[0] * 100 + parts[1].symbols.usd[0] * 200) / 300
     np.testing.assert_allclose(window.usd[1], expected)
     assert (window.coverage[0] == Coverage.EXACT).all()
     assert (window.coverage[1] == Coverage.PARTIAL).all()
-    other = await run.history.read_coin(Market.SPOT, "ETHUSDT", 0, MINUTE_MS + 1)
+    other = await run.history.read_coin(Market.BINANCE_SPOT, "ETHUSDT", 0, MINUTE_MS + 1)
     assert np.isnan(other.usd[0, 0, 3])
     assert other.coverage[0, 0, 3] == Coverage.NONE
-    group = await run.history.read_group(Market.SPOT, Group.TOTAL, 0, 2**62, 3)
+    group = await run.history.read_group(Market.BINANCE_SPOT, Group.TOTAL, 0, 2**62, 3)
     np.testing.assert_array_equal(group.usd[0], whole.groups.usd[0])
     assert server.query(name, "SELECT count(*), count(bid_usd) FROM depth_minutes") == [(42, 41)]
     assert server.query(name, "SELECT count(*) FROM group_depth_minutes") == [(70,)]
@@ -132,7 +132,7 @@ async def test_a_database_that_goes_away_and_returns_misses_no_minute(run: Run, 
         assert run.notes[-1] is not None
         assert "written later" in run.notes[-1]
         with pytest.raises(StorageError, match="cannot be reached"):
-            await history.read_coin(Market.SPOT, "ETHUSDT", 0, 1)
+            await history.read_coin(Market.BINANCE_SPOT, "ETHUSDT", 0, 1)
     finally:
         server.start()
     for block in blocks[6:]:
@@ -140,7 +140,7 @@ async def test_a_database_that_goes_away_and_returns_misses_no_minute(run: Run, 
     await until_ok(history)
     await history.flush()
     assert run.notes[-1] is None
-    window = await history.read_coin(Market.SPOT, "ETHUSDT", 0, 2**62)
+    window = await history.read_coin(Market.BINANCE_SPOT, "ETHUSDT", 0, 2**62)
     assert window.ts_ms.tolist() == [block.symbols.minute_ms for block in blocks]
     for i, block in enumerate(blocks):
         np.testing.assert_array_equal(window.usd[i], block.symbols.usd[1])
@@ -150,12 +150,12 @@ async def test_a_crash_between_two_writes_is_not_seen_in_the_data(run: Run, serv
     rng = np.random.default_rng(3)
     minutes = [MINUTE_MS + i * 60_000 for i in range(4)]
     for i, minute in enumerate(minutes):
-        run.history.write_minute(minute_block(rng, minute_ms=minute, market=Market.USDM))
+        run.history.write_minute(minute_block(rng, minute_ms=minute, market=Market.BINANCE_USDM))
         await run.history.flush()
         if i == 1:
             server.restart()
     await until_ok(run.history)
-    window = await run.history.read_coin(Market.USDM, "BTCUSDT", 0, 2**62)
+    window = await run.history.read_coin(Market.BINANCE_USDM, "BTCUSDT", 0, 2**62)
     assert window.ts_ms.tolist() == minutes
     doubles = "SELECT count(*) FROM (SELECT 1 FROM depth_minutes GROUP BY symbol, market, depth_pct, minute) AS keys"
     assert server.query(name, doubles) == server.query(name, "SELECT count(*) FROM depth_minutes")
@@ -175,7 +175,7 @@ async def test_parts_of_a_minute_that_waited_on_disk_are_combined_not_doubled(ru
     finally:
         server.start()
     await until_ok(run.history)
-    window = await run.history.read_coin(Market.SPOT, "SOLUSDT", 0, 2**62)
+    window = await run.history.read_coin(Market.BINANCE_SPOT, "SOLUSDT", 0, 2**62)
     expected = (first.symbols.usd[2] * 100 + second.symbols.usd[2] * 50) / 150
     np.testing.assert_allclose(window.usd, expected[None])
 
@@ -197,7 +197,7 @@ async def test_a_frozen_server_is_given_up_and_found_again(
     finally:
         server.thaw()
     await until_ok(made.history)
-    assert len(await made.history.read_coin(Market.SPOT, "BTCUSDT", 0, 2**62)) == 1
+    assert len(await made.history.read_coin(Market.BINANCE_SPOT, "BTCUSDT", 0, 2**62)) == 1
     await made.history.close()
 
 
@@ -214,7 +214,7 @@ async def test_closing_does_not_wait_for_a_frozen_server(server: PostgresServer,
     again = Run(server.url(name), tmp_path)
     await again.history.open()
     await again.history.flush()
-    assert len(await again.history.read_coin(Market.SPOT, "BTCUSDT", 0, 2**62)) == 1
+    assert len(await again.history.read_coin(Market.BINANCE_SPOT, "BTCUSDT", 0, 2**62)) == 1
     await again.history.close()
 
 

@@ -24,7 +24,7 @@ from app.storage.ticks_redis_reader import RedisTickReader
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 NOW_MS = 1_700_000_000_000
-BTC = tick_key("BTCUSDT", Market.USDM)
+BTC = tick_key("BTCUSDT", Market.BINANCE_USDM)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def batch(ts_ms: int, symbols: tuple[str, ...] = SYMBOLS) -> TickBatch:
     k = len(symbols)
     return TickBatch(
         ts_ms=ts_ms,
-        market=Market.USDM,
+        market=Market.BINANCE_USDM,
         rows=np.arange(k),
         symbols=symbols,
         best=np.array([[1.0, 2.0], [np.nan, 3.0]])[:k],
@@ -56,7 +56,7 @@ def groups(ts_ms: int) -> GroupTick:
     members = membership(["BTC", "ETH"])
     usd, coverage = np.ones((2, 2, 7)), np.full((2, 2, 7), 2, np.uint8)
     depth = aggregate(members, usd, coverage, np.zeros((2, 2, 7)), np.ones(2))
-    return GroupTick(ts_ms=ts_ms, market=Market.USDM, depth=depth)
+    return GroupTick(ts_ms=ts_ms, market=Market.BINANCE_USDM, depth=depth)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -92,21 +92,21 @@ async def test_ticks_come_back_trimmed_and_expiring_and_equal_ones_do_not_collap
         sink.put(batch(NOW_MS + 200, ("BTCUSDT",)))
         sink.put_groups(groups(NOW_MS))
         await until(lambda: sink.health.written == 7)
-    window = await reader.window(Market.USDM, "BTCUSDT")
+    window = await reader.window(Market.BINANCE_USDM, "BTCUSDT")
     assert window is not None
     assert window.ts_ms.tolist() == [NOW_MS, NOW_MS, NOW_MS + 200], "what is older than two minutes is trimmed"
     sent = batch(NOW_MS)
     for name in ("best", "usd", "coins", "coverage", "unconfirmed"):
         np.testing.assert_array_equal(getattr(window, name)[0], getattr(sent, name)[0])
-    later = await reader.coin_window(Market.USDM, "BTCUSDT", NOW_MS + 1)
+    later = await reader.coin_window(Market.BINANCE_USDM, "BTCUSDT", NOW_MS + 1)
     assert later.ts_ms.tolist() == [NOW_MS + 200]
-    group = await reader.group_window(Market.USDM, Group.TOTAL)
+    group = await reader.group_window(Market.BINANCE_USDM, Group.TOTAL)
     assert group.usd[0, 0].tolist() == [2.0] * 7
     assert (group.total, group.included.tolist()) == (2, [2])
-    assert await reader.window(Market.SPOT, "BTCUSDT") is None
+    assert await reader.window(Market.BINANCE_SPOT, "BTCUSDT") is None
     async with Redis.from_url(server.url) as client:
         assert 0 < await client.ttl(BTC) <= 120
-        assert await client.ttl(last_key("BTCUSDT", Market.USDM)) == -1
+        assert await client.ttl(last_key("BTCUSDT", Market.BINANCE_USDM)) == -1
     await reader.close()
 
 
@@ -116,12 +116,12 @@ async def test_a_quiet_symbol_keeps_its_last_book(server: RedisServer) -> None:
         sink.put(batch(NOW_MS))
         await until(lambda: sink.health.written == 2)
     async with Redis.from_url(server.url) as client:
-        await client.pexpire(tick_key("ETHUSDT", Market.USDM), 1)
-        await answered(lambda: client.exists(tick_key("ETHUSDT", Market.USDM)), 0)
-    window = await reader.window(Market.USDM, "ETHUSDT")
+        await client.pexpire(tick_key("ETHUSDT", Market.BINANCE_USDM), 1)
+        await answered(lambda: client.exists(tick_key("ETHUSDT", Market.BINANCE_USDM)), 0)
+    window = await reader.window(Market.BINANCE_USDM, "ETHUSDT")
     assert window is not None
     assert window.ts_ms.size == 0
-    last = await reader.last(Market.USDM, "ETHUSDT")
+    last = await reader.last(Market.BINANCE_USDM, "ETHUSDT")
     assert last is not None
     assert last.ts_ms.tolist() == [NOW_MS]
     np.testing.assert_array_equal(last.best, [[np.nan, 3.0]])
@@ -178,12 +178,12 @@ async def test_a_redis_that_dies_and_returns_gets_and_gives_ticks_again(server: 
         assert notes[-1] is not None
         assert "cannot be reached" in notes[-1]
         with pytest.raises(StorageError, match="cannot be reached"):
-            await reader.window(Market.USDM, "BTCUSDT")
+            await reader.window(Market.BINANCE_USDM, "BTCUSDT")
         heard.clear()
         server.start()
         await until(lambda: sink.health.state == "ok" and sink.health.written >= 4)
         assert notes[-1] is None
-        window = await reader.window(Market.USDM, "BTCUSDT")
+        window = await reader.window(Market.BINANCE_USDM, "BTCUSDT")
         assert window is not None
         assert window.ts_ms.tolist()[-1] == NOW_MS + 200
         while not heard:
@@ -223,7 +223,7 @@ async def test_a_foreign_member_is_a_sentence(server: RedisServer) -> None:
     async with Redis.from_url(server.url) as client:
         await client.zadd(BTC, {b'{"time": "soon"}': NOW_MS})
     with pytest.raises(StorageError, match="expected form"):
-        await reader.window(Market.USDM, "BTCUSDT")
+        await reader.window(Market.BINANCE_USDM, "BTCUSDT")
     await reader.close()
     with pytest.raises(StorageError, match="cannot be used"):
         RedisTickReader("nonsense://x")

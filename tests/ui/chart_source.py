@@ -30,10 +30,10 @@ def depth_window(
     Bands beyond `exact_pct` are partly known: asks are floors, of bids a tenth is unconfirmed.
     """
     t = ts_ms / 1000.0
-    seed = sum(str(key.subject).encode()) + (0 if key.market is Market.SPOT else 37)
+    seed = sum(str(key.subject).encode()) + (0 if key.market is Market.BINANCE_SPOT else 37)
     is_group = key.subject.is_group
     scale = 4.0e7 if is_group else 2.5e6
-    if key.market is Market.USDM:
+    if key.market is Market.BINANCE_USDM:
         scale *= 2.6
     usd = np.empty((t.size, 2, len(DEPTHS_PCT)))
     for side in range(2):

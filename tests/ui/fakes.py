@@ -39,7 +39,7 @@ class FakeMarket:
         self.watched_series: Counter[SubjectMarket] = Counter()
         self.stale: set[tuple[Market, str]] = set()
         self.note_texts: list[str] = []
-        self.health = [self._feed(Market.SPOT), self._feed(Market.USDM)]
+        self.health = [self._feed(Market.BINANCE_SPOT), self._feed(Market.BINANCE_USDM)]
         self.event_list: list[FeedEvent] = []
         self.event_revision = 0
         for index in range(24):
@@ -87,7 +87,7 @@ class FakeMarket:
             )
             for index, word in enumerate(("depth 1", "book ticker"))
         ]
-        spot = market is Market.SPOT
+        spot = market is Market.BINANCE_SPOT
         return FeedHealth(
             feed=feed,
             links=links,
@@ -112,7 +112,7 @@ class FakeMarket:
         return [self._symbol(base, market) for base in BASES]
 
     def _symbol(self, base: str, market: Market) -> str:
-        thousand = market is Market.USDM and base in ("SHIB", "PEPE", "BONK", "FLOKI")
+        thousand = market is Market.BINANCE_USDM and base in ("SHIB", "PEPE", "BONK", "FLOKI")
         return f"{'1000' if thousand else ''}{base}USDT"
 
     def _base(self, market: Market, symbol: str) -> str | None:
@@ -129,7 +129,7 @@ class FakeMarket:
         if base is None:
             return None
         number = BASES.index(base)
-        random = np.random.default_rng([self.seed, number, 0 if market is Market.SPOT else 1])
+        random = np.random.default_rng([self.seed, number, 0 if market is Market.BINANCE_SPOT else 1])
         middle = PRICES.get(base, 0.5 + 900.0 / (number + 1) ** 1.7)
         if symbol.startswith("1000"):
             middle *= 1000

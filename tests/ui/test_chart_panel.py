@@ -77,7 +77,7 @@ def test_a_fresh_chart_shows_history_and_ticks_at_once(make, source) -> None:
     start, end = panel.plot.time_range
     assert end - start == pytest.approx(900)
     assert start < START_MS / 1000 - 880
-    rows = panel.model.rows(Market.SPOT)
+    rows = panel.model.rows(Market.BINANCE_SPOT)
     assert rows.at_ms[0] / 1000 < start
     for tag in panel.plot.value_axis.tag_places:
         assert shows(panel, tag[1].colour)
@@ -305,11 +305,11 @@ def test_the_controls_choose_indicator_subject_markets_depths_and_range(make, so
     controls.subject.setEditText("nonsense")
     controls.subject.lineEdit().editingFinished.emit()
     assert controls.subject.currentText() == "ETHUSDT"
-    controls.markets[Market.SPOT].click()
-    assert panel.model.config.markets == (Market.USDM,)
-    controls.markets[Market.USDM].click()
-    assert panel.model.config.markets == (Market.USDM,), "one market stays"
-    assert controls.markets[Market.USDM].isChecked()
+    controls.markets[Market.BINANCE_SPOT].click()
+    assert panel.model.config.markets == (Market.BINANCE_USDM,)
+    controls.markets[Market.BINANCE_USDM].click()
+    assert panel.model.config.markets == (Market.BINANCE_USDM,), "one market stays"
+    assert controls.markets[Market.BINANCE_USDM].isChecked()
     controls.depth_chips[15.0].click()
     assert panel.model.config.line_keys == ("bid-ask:bid5", "bid-ask:ask5", "bid-ask:bid15", "bid-ask:ask15")
     controls.range.setCurrentIndex(2)
@@ -345,7 +345,7 @@ def test_choices_survive_save_and_restore(make, source) -> None:
     config = replace(
         DEFAULT_CHARTS[3],
         subject=Subject(pair="SOLUSDT"),
-        markets=(Market.USDM,),
+        markets=(Market.BINANCE_USDM,),
         strict=True,
         span_s=14_400.0,
         hidden=("usdm/bid-ask:ask5",),
@@ -363,7 +363,9 @@ def test_choices_survive_save_and_restore(make, source) -> None:
 
 def test_the_csv_is_what_is_shown(make, source) -> None:
     source.silence(START_MS - 500_000, START_MS - 300_000)
-    panel = make(replace(DEFAULT_CHARTS[3], line_keys=("bid-ask:bid5", "bid-ask:ask15"), markets=(Market.SPOT,)))
+    panel = make(
+        replace(DEFAULT_CHARTS[3], line_keys=("bid-ask:bid5", "bid-ask:ask15"), markets=(Market.BINANCE_SPOT,))
+    )
     panel.plot.toggle_curve("spot/bid-ask:bid5")
     rows = list(csv.DictReader(io.StringIO(panel.csv_text())))
     curve = panel.model.curves()[1]
@@ -396,7 +398,7 @@ async def test_a_picture_and_a_table_are_saved_where_the_person_says(make, qtbot
 def test_a_click_on_a_point_explains_it(make, source) -> None:
     panel = make()
     plot = panel.plot
-    rows = panel.model.rows(Market.SPOT)
+    rows = panel.model.rows(Market.BINANCE_SPOT)
     i = int(np.searchsorted(rows.at_ms, START_MS - 600_000))
     at = QPoint(round(plot._column_of(rows.at_ms[i] / 1000)), round(plot._row_of(rows.y[0, i])))
     viewport = plot.view.viewport()

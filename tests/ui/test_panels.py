@@ -111,7 +111,7 @@ def test_a_book_without_a_snapshot_is_pending_with_a_sentence(
 
 def test_a_stale_book_is_greyed_and_covered_by_a_sentence(ladder: LadderPanel, market: FakeMarket) -> None:
     before = colourfulness(ladder.canvas.grab().toImage())
-    market.stale.add((Market.SPOT, "BTCUSDT"))
+    market.stale.add((Market.BINANCE_SPOT, "BTCUSDT"))
     assert refresh(ladder, market) is None
     assert ladder.canvas._message.endswith("no data since 14:02:11. The figures are 47 s old.")
     assert colourfulness(ladder.canvas.grab().toImage()) < before * 0.6

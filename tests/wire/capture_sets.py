@@ -49,7 +49,7 @@ SETS = (
     CaptureSet(
         "delivery-2021",
         _pair("2021", "BINANCE_DELIVERY.http.0.0", "BINANCE_DELIVERY.ws.1.0"),
-        forced=Market.USDM,
+        forced=Market.BINANCE_USDM,
         symbols=10,
     ),
     CaptureSet("spot-20210404", ("cryptofeed/20210404/BINANCE-ee25be.0.gz",), symbols=3, matching=0),

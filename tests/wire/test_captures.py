@@ -72,7 +72,7 @@ def test_a_capture_replays_without_gap_or_crossing_and_its_top_equals_the_quotes
         (data["s"], data["u"]): (float(data["b"]), float(data["a"])) for entry, data in read if is_quote(entry, data)
     }
     engine = engine_for(entries)
-    futures = engine.market is Market.USDM
+    futures = engine.market is Market.BINANCE_USDM
     references = {symbol: ReferenceBook(futures) for symbol in engine.symbols}
     diffs = sum(is_diff(data) for _, data in read)
     look_at = {diffs * (2 * k + 1) // (2 * MOMENTS) for k in range(MOMENTS)} | {diffs - 1}
@@ -155,7 +155,7 @@ def test_a_missing_row_is_a_gap_that_gates_the_book_until_the_next_snapshot(name
     index = engine.index_of(symbol)
     assert index is not None
     sync = engine.rows[index].sync
-    reference = ReferenceBook(engine.market is Market.USDM)
+    reference = ReferenceBook(engine.market is Market.BINANCE_USDM)
     replayer = Replayer({engine.market: engine}, None)
     gated = 0
     for n, (entry, data) in enumerate(read):

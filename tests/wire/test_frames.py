@@ -239,12 +239,12 @@ def test_random_bytes_are_refused_or_carry_nothing(raw: bytes) -> None:
 @pytest.mark.parametrize(
     ("market", "path", "symbol", "limit"),
     [
-        (Market.SPOT, "/api/v3/depth?symbol=BTCUSDT&limit=1000", "BTCUSDT", 1000),
-        (Market.SPOT, "/api/v3/depth?limit=5000&symbol=btcusdt", "BTCUSDT", 5000),
-        (Market.SPOT, "/api/v3/depth?symbol=BTCUSDT", "BTCUSDT", 100),
-        (Market.USDM, "/fapi/v1/depth?symbol=BTCUSDT", "BTCUSDT", 500),
-        (Market.USDM, "/fapi/v1/depth?symbol=BTCUSDT&limit=5000", "BTCUSDT", 1000),
-        (Market.SPOT, protocol.depth_path(Market.SPOT, "ETHUSDT", 50), "ETHUSDT", 50),
+        (Market.BINANCE_SPOT, "/api/v3/depth?symbol=BTCUSDT&limit=1000", "BTCUSDT", 1000),
+        (Market.BINANCE_SPOT, "/api/v3/depth?limit=5000&symbol=btcusdt", "BTCUSDT", 5000),
+        (Market.BINANCE_SPOT, "/api/v3/depth?symbol=BTCUSDT", "BTCUSDT", 100),
+        (Market.BINANCE_USDM, "/fapi/v1/depth?symbol=BTCUSDT", "BTCUSDT", 500),
+        (Market.BINANCE_USDM, "/fapi/v1/depth?symbol=BTCUSDT&limit=5000", "BTCUSDT", 1000),
+        (Market.BINANCE_SPOT, protocol.depth_path(Market.BINANCE_SPOT, "ETHUSDT", 50), "ETHUSDT", 50),
     ],
 )
 def test_a_depth_path_names_symbol_and_limit(market: Market, path: str, symbol: str, limit: int) -> None:
@@ -263,23 +263,23 @@ def test_a_depth_path_names_symbol_and_limit(market: Market, path: str, symbol: 
 )
 def test_a_path_that_asks_for_no_depth_is_refused(path: str) -> None:
     with pytest.raises(BadFrameError, match="expected a depth request"):
-        protocol.parse_depth_path(Market.SPOT, path)
+        protocol.parse_depth_path(Market.BINANCE_SPOT, path)
 
 
 def test_bad_input_is_counted_and_said_and_costs_one_symbol_a_resync_at_most() -> None:
-    feed = FeedId(Venue.BINANCE, Market.SPOT)
+    feed = FeedId(Venue.BINANCE, Market.BINANCE_SPOT)
     events: list[FeedEvent] = []
     asked: list[tuple[str, Urgency]] = []
     outputs = EngineOutputs(
         on_event=events.append, ask_snapshot=lambda symbol, urgency: asked.append((symbol, urgency))
     )
     symbols = ("BNBBTC", "ETHBTC")
-    instruments = [guess_instrument(Market.SPOT, symbol) for symbol in symbols]
+    instruments = [guess_instrument(Market.BINANCE_SPOT, symbol) for symbol in symbols]
     engine = MarketEngine(feed, instruments, EngineOptions(), outputs, FeedHealth(feed=feed))
     engine.begin(1_000_000_000)
     good = b'{"lastUpdateId":156,"bids":[["0.0023","1"]],"asks":[["0.0028","1"]]}'
-    path = protocol.depth_path(Market.SPOT, "BNBBTC", 1000)
-    other = protocol.depth_path(Market.SPOT, "ETHBTC", 1000)
+    path = protocol.depth_path(Market.BINANCE_SPOT, "BNBBTC", 1000)
+    other = protocol.depth_path(Market.BINANCE_SPOT, "ETHBTC", 1000)
     engine.on_rest(1_000_000_001, path, good)
     engine.on_rest(1_000_000_002, other, good)
     for bad in (b"{", b"[]", LEVEL % (b'"nan"', b'"1"')):
@@ -297,7 +297,7 @@ def test_bad_input_is_counted_and_said_and_costs_one_symbol_a_resync_at_most() -
     assert asked == [("BNBBTC", Urgency.RESYNC)]
     assert events[-1].kind is FeedEventKind.UPDATE_FAILED
     assert "snapshot refused" in events[-1].text
-    engine.on_rest(1_000_000_008, protocol.depth_path(Market.SPOT, "UNKNOWN", 5), good)
+    engine.on_rest(1_000_000_008, protocol.depth_path(Market.BINANCE_SPOT, "UNKNOWN", 5), good)
     assert engine.health.dropped == 3
     engine.advance(1_300_000_000)
     assert engine.table.best.tolist() == [[0.0024, 0.0026], [0.0023, 0.0028]]

@@ -81,10 +81,10 @@ def test_what_a_session_hands_over_is_written_down_and_replays_to_the_same_minut
     captures: Path, tmp_path: Path
 ) -> None:
     entries = BY_NAME["usdm-2021"].entries(captures)
-    feed = FeedId(Venue.BINANCE, Market.USDM)
+    feed = FeedId(Venue.BINANCE, Market.BINANCE_USDM)
     blocks: list[MinuteBlock] = []
     symbols = ("SUSHIUSDT", "AKROUSDT", "KEEPUSDT", "CTKUSDT")
-    instruments = [guess_instrument(Market.USDM, symbol) for symbol in symbols]
+    instruments = [guess_instrument(Market.BINANCE_USDM, symbol) for symbol in symbols]
     path = tmp_path / "live.gz"
     start = entries[0].recv_ns
     header = {
@@ -119,7 +119,7 @@ def test_what_a_session_hands_over_is_written_down_and_replays_to_the_same_minut
     again, engines, replayer = replayed(path)
     assert_same_minutes(blocks, again)
     assert replayer.skipped == 0
-    live, copy = engine.rows[0].sync, engines[Market.USDM].rows[0].sync
+    live, copy = engine.rows[0].sync, engines[Market.BINANCE_USDM].rows[0].sync
     assert (copy.state, copy.last_id, copy.counters) == (live.state, live.last_id, live.counters)
 
 
@@ -215,8 +215,8 @@ def test_a_replay_counts_bad_entries_and_goes_on(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "mixed.gz", lines)
     _, engines, replayer = replayed(path)
     assert (replayer.bad_frames, replayer.skipped) == (2, 2)
-    assert engines[Market.SPOT].rows[0].sync.best() == (2.5, 3.0)
-    assert engines[Market.SPOT].health.bad_frames == 1
+    assert engines[Market.BINANCE_SPOT].rows[0].sync.best() == (2.5, 3.0)
+    assert engines[Market.BINANCE_SPOT].health.bad_frames == 1
 
 
 def test_remembered_levels_come_back_unconfirmed_and_damaged_ones_are_refused(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_remembered_levels_come_back_unconfirmed_and_damaged_ones_are_refused(tm
     header = json.dumps(HEADER | {"universe": universe, "started_ns": 1_000_000_000}) + "\n"
     good = write_lines(tmp_path / "good.gz", [header, f"1000000000\tbinance.spot.saved BNBBTC\t{saved}\n"])
     _, engines, _ = replayed(good)
-    price, qty, since = engines[Market.SPOT].rows[0].sync.book.bids.levels()
+    price, qty, since = engines[Market.BINANCE_SPOT].rows[0].sync.book.bids.levels()
     assert (price.tolist(), qty.tolist(), since.tolist()) == ([1.5, 1.0], [2.0, 3.0], [77, 78])
     for body in ('{"bids":[]}', "[]", '{"bids":[[1]],"asks":[]}', '{"bids":[["x",1,1]],"asks":[]}', "{"):
         bad = write_lines(tmp_path / "bad.gz", [header, f"1000000000\tbinance.spot.saved BNBBTC\t{body}\n"])
@@ -263,7 +263,7 @@ def test_coin_margined_captures_are_refused_unless_a_market_is_named(captures: P
     path = captures / "binance_hftbacktest" / "cm_btcusd_perp_20240808.gz"
     with pytest.raises(RecordingError, match="COIN-M"):
         next(read_captures([path]))
-    assert next(read_captures([path], Market.USDM)).feed == "binance.usdm"
+    assert next(read_captures([path], Market.BINANCE_USDM)).feed == "binance.usdm"
 
 
 def test_stamps_of_either_length_and_of_seconds_are_nanoseconds(captures: Path) -> None:

@@ -30,7 +30,7 @@ from app.viewmodels.linking import LINK_GROUPS
 
 HEIGHT = 26
 SIDES = ("BID", "ASK", "DIFF")
-_MARKET_WORDS = {Market.SPOT: "SPOT", Market.USDM: "FUT"}
+_MARKET_WORDS = {Market.BINANCE_SPOT: "SPOT", Market.BINANCE_USDM: "FUT"}
 _CHIP_STYLE = "QToolButton { padding: 1px 3px; }"
 
 

@@ -18,8 +18,8 @@ from app.ui.charts.raster import Ink
 from app.ui.theme import Theme
 from app.viewmodels.chart_config import ChartConfig
 
-_RATIO_HUES = {Market.SPOT: 0.575, Market.USDM: 0.125}
-_DIFF_HUES = {Market.SPOT: 0.735, Market.USDM: 0.865}
+_RATIO_HUES = {Market.BINANCE_SPOT: 0.575, Market.BINANCE_USDM: 0.125}
+_DIFF_HUES = {Market.BINANCE_SPOT: 0.735, Market.BINANCE_USDM: 0.865}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def curve_styles(config: ChartConfig, theme: Theme, market: Market) -> list[Curv
 
 
 def _style(line: Line, theme: Theme, market: Market, overlaid: bool, config: ChartConfig) -> CurveStyle:
-    futures = market is Market.USDM
+    futures = market is Market.BINANCE_USDM
     if line.kind is Kind.VOLUME:
         side, band = (BID, line.bid) if line.bid is not None else (ASK, line.ask)
         colour = theme.ramp(side)[band or 0]

@@ -175,7 +175,7 @@ async def load_universe(
         if isinstance(outcome, RestError):
             raise outcome
         listings[market] = outcome
-    bases = {row.baseAsset for row in listings.get(Market.SPOT, ())}
+    bases = {row.baseAsset for row in listings.get(Market.BINANCE_SPOT, ())}
     bases |= {pair.removesuffix(QUOTE) for pair in wanted_pairs if pair.endswith(QUOTE)}
     universe = {}
     for market, rows in listings.items():
@@ -220,7 +220,7 @@ def to_instruments(market: Market, rows: Iterable[ListedSymbol], spot_bases: Col
             quote=row.quoteAsset,
             tick_size=_plain(tick),
         )
-        match = _UNITS.match(row.baseAsset) if market is Market.USDM else None
+        match = _UNITS.match(row.baseAsset) if market is Market.BINANCE_USDM else None
         if match is not None and row.baseAsset not in spot_bases:
             base = row.baseAsset[match.end() :]
             if base in spot_bases:
@@ -230,7 +230,7 @@ def to_instruments(market: Market, rows: Iterable[ListedSymbol], spot_bases: Col
 
 
 def _is_ours(market: Market, row: ListedSymbol) -> bool:
-    return row.quoteAsset == QUOTE and (market is Market.SPOT or row.contractType == "PERPETUAL")
+    return row.quoteAsset == QUOTE and (market is Market.BINANCE_SPOT or row.contractType == "PERPETUAL")
 
 
 def _plain(tick: str | None) -> str | None:

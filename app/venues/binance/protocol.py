@@ -17,9 +17,9 @@ from app.domain.errors import BadFrameError
 from app.domain.ids import Market
 from app.venues.binance.messages import DepthData, DepthFrame, DepthSnapshot, Probe, QuoteData, QuoteFrame
 
-MAX_LIMIT: Final = {Market.SPOT: 5000, Market.USDM: 1000}
-DEPTH_PATH: Final = {Market.SPOT: "/api/v3/depth", Market.USDM: "/fapi/v1/depth"}
-DEFAULT_LIMIT: Final = {Market.SPOT: 100, Market.USDM: 500}
+MAX_LIMIT: Final = {Market.BINANCE_SPOT: 5000, Market.BINANCE_USDM: 1000}
+DEPTH_PATH: Final = {Market.BINANCE_SPOT: "/api/v3/depth", Market.BINANCE_USDM: "/fapi/v1/depth"}
+DEFAULT_LIMIT: Final = {Market.BINANCE_SPOT: 100, Market.BINANCE_USDM: 500}
 
 _USD_MARGINED: Final = 1
 

@@ -16,7 +16,7 @@ from app.venues.limiter import RateLimit
 from app.venues.link import Channel, Link, LinkOptions
 
 STREAMS_PER_SYMBOL: Final = 2
-_CONTROL_PER_S: Final = {Market.SPOT: 4, Market.USDM: 8}
+_CONTROL_PER_S: Final = {Market.BINANCE_SPOT: 4, Market.BINANCE_USDM: 8}
 _SAME_TROUBLE_NS: Final = 600 * NS_PER_S
 
 

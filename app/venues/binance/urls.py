@@ -10,22 +10,22 @@ from typing import Final
 
 from app.domain.ids import Market
 
-DEFAULT_WEIGHT_LIMIT: Final = {Market.SPOT: 6000, Market.USDM: 2400}
+DEFAULT_WEIGHT_LIMIT: Final = {Market.BINANCE_SPOT: 6000, Market.BINANCE_USDM: 2400}
 """Weight per minute until exchangeInfo says what it is."""
 
-TIME_PATH: Final = {Market.SPOT: "/api/v3/time", Market.USDM: "/fapi/v1/time"}
+TIME_PATH: Final = {Market.BINANCE_SPOT: "/api/v3/time", Market.BINANCE_USDM: "/fapi/v1/time"}
 TIME_WEIGHT: Final = 1
 LISTING_PATH: Final = {
-    Market.SPOT: "/api/v3/exchangeInfo?permissions=SPOT&showPermissionSets=false",
-    Market.USDM: "/fapi/v1/exchangeInfo",
+    Market.BINANCE_SPOT: "/api/v3/exchangeInfo?permissions=SPOT&showPermissionSets=false",
+    Market.BINANCE_USDM: "/fapi/v1/exchangeInfo",
 }
-LISTING_WEIGHT: Final = {Market.SPOT: 20, Market.USDM: 1}
-VOLUME_PATH: Final = {Market.SPOT: "/api/v3/ticker/24hr?type=MINI", Market.USDM: "/fapi/v1/ticker/24hr"}
-VOLUME_WEIGHT: Final = {Market.SPOT: 80, Market.USDM: 40}
+LISTING_WEIGHT: Final = {Market.BINANCE_SPOT: 20, Market.BINANCE_USDM: 1}
+VOLUME_PATH: Final = {Market.BINANCE_SPOT: "/api/v3/ticker/24hr?type=MINI", Market.BINANCE_USDM: "/fapi/v1/ticker/24hr"}
+VOLUME_WEIGHT: Final = {Market.BINANCE_SPOT: 80, Market.BINANCE_USDM: 40}
 
 _DEPTH_WEIGHT: Final = {
-    Market.SPOT: ((100, 5), (500, 25), (1000, 50), (5000, 250)),
-    Market.USDM: ((50, 2), (100, 5), (500, 10), (1000, 20)),
+    Market.BINANCE_SPOT: ((100, 5), (500, 25), (1000, 50), (5000, 250)),
+    Market.BINANCE_USDM: ((50, 2), (100, 5), (500, 10), (1000, 20)),
 }
 
 
@@ -40,11 +40,11 @@ class BinanceEndpoints:
 
     def rest(self, market: Market) -> str:
         """Return the REST address of a market."""
-        return (self.spot_rest if market is Market.SPOT else self.usdm_rest).rstrip("/")
+        return (self.spot_rest if market is Market.BINANCE_SPOT else self.usdm_rest).rstrip("/")
 
     def streams(self, market: Market) -> str:
         """Return the address of a market's combined streams."""
-        if market is Market.SPOT:
+        if market is Market.BINANCE_SPOT:
             return f"{self.spot_ws.rstrip('/')}/stream"
         return f"{self.usdm_ws.rstrip('/').removesuffix('/public')}/public/stream"
 

@@ -36,13 +36,13 @@ def test_each_group_leaves_out_the_coins_it_is_named_for() -> None:
 @pytest.mark.parametrize(
     ("market", "symbol", "base", "pair", "units"),
     [
-        (Market.USDM, "1000PEPEUSDT", "PEPE", "PEPEUSDT", 1000),
-        (Market.USDM, "1000000MOGUSDT", "MOG", "MOGUSDT", 1_000_000),
-        (Market.USDM, "BTCUSDT", "BTC", "BTCUSDT", 1),
-        (Market.USDM, "BTCUSDT_250926", "BTC", "BTCUSDT", 1),
-        (Market.SPOT, "1000SATSUSDT", "1000SATS", "1000SATSUSDT", 1),
-        (Market.SPOT, "1INCHUSDT", "1INCH", "1INCHUSDT", 1),
-        (Market.SPOT, "XMRBTC", "XMR", "XMRBTC", 1),
+        (Market.BINANCE_USDM, "1000PEPEUSDT", "PEPE", "PEPEUSDT", 1000),
+        (Market.BINANCE_USDM, "1000000MOGUSDT", "MOG", "MOGUSDT", 1_000_000),
+        (Market.BINANCE_USDM, "BTCUSDT", "BTC", "BTCUSDT", 1),
+        (Market.BINANCE_USDM, "BTCUSDT_250926", "BTC", "BTCUSDT", 1),
+        (Market.BINANCE_SPOT, "1000SATSUSDT", "1000SATS", "1000SATSUSDT", 1),
+        (Market.BINANCE_SPOT, "1INCHUSDT", "1INCH", "1INCHUSDT", 1),
+        (Market.BINANCE_SPOT, "XMRBTC", "XMR", "XMRBTC", 1),
     ],
 )
 def test_bases_are_told_from_symbols(market: Market, symbol: str, base: str, pair: str, units: int) -> None:
@@ -51,7 +51,7 @@ def test_bases_are_told_from_symbols(market: Market, symbol: str, base: str, pai
 
 
 def test_a_contract_of_a_thousand_coins_counts_by_its_base() -> None:
-    bases = [guess_instrument(Market.USDM, symbol).base for symbol in ("1000PEPEUSDT", "BTCUSDT")]
+    bases = [guess_instrument(Market.BINANCE_USDM, symbol).base for symbol in ("1000PEPEUSDT", "BTCUSDT")]
     mask = dict(zip(GROUPS, membership(bases).tolist(), strict=True))
     assert mask[Group.TOTAL] == [True, True]
     assert mask[Group.OTHERS] == [True, False]

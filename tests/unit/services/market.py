@@ -15,7 +15,7 @@ from app.venues.feed import Urgency
 MS = 1_000_000
 MINUTE = 60_000 * MS
 START = 28_333_334 * MINUTE
-FEED = FeedId(Venue.BINANCE, Market.SPOT)
+FEED = FeedId(Venue.BINANCE, Market.BINANCE_SPOT)
 Pairs = list[tuple[float, float]]
 
 
@@ -47,7 +47,7 @@ def engine_of(
         on_event=given.events.append,
         ask_snapshot=lambda symbol, urgency: given.asked.append((symbol, urgency)),
     )
-    instruments = [guess_instrument(Market.SPOT, symbol) for symbol in symbols]
+    instruments = [guess_instrument(Market.BINANCE_SPOT, symbol) for symbol in symbols]
     options = EngineOptions(sample_ms=sample_ms, unconfirmed_hours=unconfirmed_hours)
     engine = MarketEngine(FEED, instruments, options, outputs, FeedHealth(feed=FEED))
     engine.begin(start_ns)

@@ -16,8 +16,8 @@ from app.sim.market import fixed
 from app.sim.universe import build_listings
 
 LISTINGS = build_listings(["BTCUSDT", "PEPEUSDT"])
-SPOT_BTC, SPOT_PEPE = LISTINGS[Market.SPOT]
-USDM_BTC, USDM_PEPE = LISTINGS[Market.USDM]
+SPOT_BTC, SPOT_PEPE = LISTINGS[Market.BINANCE_SPOT]
+USDM_BTC, USDM_PEPE = LISTINGS[Market.BINANCE_USDM]
 CHANGES = Changes(157, 160, 149, {9650012: 150_000, 9650000: 0}, {9650013: 7})
 
 

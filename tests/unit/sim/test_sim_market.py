@@ -47,8 +47,8 @@ def test_the_shipped_list_names_a_hundred_pairs_without_stablecoins() -> None:
 
 def test_cheap_coins_trade_by_the_thousand_on_futures_only() -> None:
     listings = build_listings()
-    spot = {listing.symbol: listing for listing in listings[Market.SPOT]}
-    for listing in listings[Market.USDM]:
+    spot = {listing.symbol: listing for listing in listings[Market.BINANCE_SPOT]}
+    for listing in listings[Market.BINANCE_USDM]:
         pair = listing.symbol.removeprefix("1000") if listing.units == 1000 else listing.symbol
         assert (listing.units == 1000) == (pair.removesuffix("USDT") in THOUSANDS)
         assert listing.price == pytest.approx(spot[pair].price * listing.units)
@@ -72,7 +72,7 @@ def test_chains_hold_and_books_never_cross_over_thousands_of_steps() -> None:
             reader = readers[id(book)]
             diffs += 1
             assert changes.first_id <= changes.last_id
-            if kind is Market.SPOT:
+            if kind is Market.BINANCE_SPOT:
                 assert changes.first_id == reader.update_id + 1
             else:
                 assert changes.previous_id == reader.update_id < changes.first_id
@@ -171,7 +171,7 @@ def test_depth_moves_visibly_within_a_minute_and_together() -> None:
         list(market.move())
         if step % 10 == 0:
             row = []
-            for book in market.books[Market.USDM].values():
+            for book in market.books[Market.BINANCE_USDM].values():
                 _, bids, _ = book.snapshot(None, ahead=False)
                 row.append(sum(price * quantity for price, quantity in bids if price >= bids[0][0] * 0.97))
             rows.append(row)
@@ -197,10 +197,10 @@ def test_a_restart_fills_new_books_with_higher_ids() -> None:
 
 def test_a_halted_pair_stands_still() -> None:
     market = SimMarket(seed=4, symbols=SYMBOLS, rate=20)
-    market.book(Market.SPOT, "BTCUSDT").trading = False
+    market.book(Market.BINANCE_SPOT, "BTCUSDT").trading = False
     moved = {(kind, book.listing.symbol) for _ in range(5) for kind, book, _ in market.move()}
-    assert (Market.SPOT, "BTCUSDT") not in moved
-    assert (Market.USDM, "BTCUSDT") in moved
+    assert (Market.BINANCE_SPOT, "BTCUSDT") not in moved
+    assert (Market.BINANCE_USDM, "BTCUSDT") in moved
 
 
 def test_a_rate_that_makes_no_sense_is_refused() -> None:

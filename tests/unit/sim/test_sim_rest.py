@@ -26,27 +26,27 @@ def weight(answer: Answer) -> int:
 @pytest.mark.parametrize(
     ("market", "path", "query", "expected"),
     [
-        (Market.SPOT, "/api/v3/ping", "", 1),
-        (Market.SPOT, "/api/v3/time", "", 1),
-        (Market.SPOT, "/api/v3/exchangeInfo", "", 20),
-        (Market.SPOT, "/api/v3/depth", "symbol=BTCUSDT", 5),
-        (Market.SPOT, "/api/v3/depth", "symbol=BTCUSDT&limit=100", 5),
-        (Market.SPOT, "/api/v3/depth", "symbol=BTCUSDT&limit=500", 25),
-        (Market.SPOT, "/api/v3/depth", "symbol=BTCUSDT&limit=1000", 50),
-        (Market.SPOT, "/api/v3/depth", "symbol=BTCUSDT&limit=5000", 250),
-        (Market.SPOT, "/api/v3/ticker/24hr", "symbol=BTCUSDT", 2),
-        (Market.SPOT, "/api/v3/ticker/24hr", 'symbols=["BTCUSDT","LINKUSDT"]', 2),
-        (Market.SPOT, "/api/v3/ticker/24hr", "", 80),
-        (Market.SPOT, "/api/v3/ticker/bookTicker", "symbol=BTCUSDT", 2),
-        (Market.SPOT, "/api/v3/ticker/bookTicker", "", 4),
-        (Market.USDM, "/fapi/v1/ping", "", 1),
-        (Market.USDM, "/fapi/v1/exchangeInfo", "", 1),
-        (Market.USDM, "/fapi/v1/depth", "symbol=BTCUSDT&limit=50", 2),
-        (Market.USDM, "/fapi/v1/depth", "symbol=BTCUSDT&limit=100", 5),
-        (Market.USDM, "/fapi/v1/depth", "symbol=BTCUSDT", 10),
-        (Market.USDM, "/fapi/v1/depth", "symbol=BTCUSDT&limit=1000", 20),
-        (Market.USDM, "/fapi/v1/ticker/24hr", "", 40),
-        (Market.USDM, "/fapi/v1/ticker/bookTicker", "", 5),
+        (Market.BINANCE_SPOT, "/api/v3/ping", "", 1),
+        (Market.BINANCE_SPOT, "/api/v3/time", "", 1),
+        (Market.BINANCE_SPOT, "/api/v3/exchangeInfo", "", 20),
+        (Market.BINANCE_SPOT, "/api/v3/depth", "symbol=BTCUSDT", 5),
+        (Market.BINANCE_SPOT, "/api/v3/depth", "symbol=BTCUSDT&limit=100", 5),
+        (Market.BINANCE_SPOT, "/api/v3/depth", "symbol=BTCUSDT&limit=500", 25),
+        (Market.BINANCE_SPOT, "/api/v3/depth", "symbol=BTCUSDT&limit=1000", 50),
+        (Market.BINANCE_SPOT, "/api/v3/depth", "symbol=BTCUSDT&limit=5000", 250),
+        (Market.BINANCE_SPOT, "/api/v3/ticker/24hr", "symbol=BTCUSDT", 2),
+        (Market.BINANCE_SPOT, "/api/v3/ticker/24hr", 'symbols=["BTCUSDT","LINKUSDT"]', 2),
+        (Market.BINANCE_SPOT, "/api/v3/ticker/24hr", "", 80),
+        (Market.BINANCE_SPOT, "/api/v3/ticker/bookTicker", "symbol=BTCUSDT", 2),
+        (Market.BINANCE_SPOT, "/api/v3/ticker/bookTicker", "", 4),
+        (Market.BINANCE_USDM, "/fapi/v1/ping", "", 1),
+        (Market.BINANCE_USDM, "/fapi/v1/exchangeInfo", "", 1),
+        (Market.BINANCE_USDM, "/fapi/v1/depth", "symbol=BTCUSDT&limit=50", 2),
+        (Market.BINANCE_USDM, "/fapi/v1/depth", "symbol=BTCUSDT&limit=100", 5),
+        (Market.BINANCE_USDM, "/fapi/v1/depth", "symbol=BTCUSDT", 10),
+        (Market.BINANCE_USDM, "/fapi/v1/depth", "symbol=BTCUSDT&limit=1000", 20),
+        (Market.BINANCE_USDM, "/fapi/v1/ticker/24hr", "", 40),
+        (Market.BINANCE_USDM, "/fapi/v1/ticker/bookTicker", "", 5),
     ],
 )
 def test_requests_weigh_what_is_documented(market: Market, path: str, query: str, expected: int) -> None:
@@ -58,14 +58,14 @@ def test_requests_weigh_what_is_documented(market: Market, path: str, query: str
 @pytest.mark.parametrize(
     ("market", "path", "query", "status", "code"),
     [
-        (Market.SPOT, "/api/v3/depth", "", 400, -1102),
-        (Market.SPOT, "/api/v3/depth", "symbol=NOPEUSDT", 400, -1121),
-        (Market.SPOT, "/api/v3/depth", "symbol=btcusdt", 400, -1121),
-        (Market.SPOT, "/api/v3/depth", "symbol=BTCUSDT&limit=many", 400, -1100),
-        (Market.SPOT, "/api/v1/depth", "symbol=BTCUSDT", 404, -5000),
-        (Market.USDM, "/fapi/v1/depth", "symbol=PEPEUSDT", 400, -1121),
-        (Market.USDM, "/fapi/v1/depth", "symbol=BTCUSDT&limit=1001", 400, -4021),
-        (Market.USDM, "/api/v3/depth", "symbol=BTCUSDT", 404, -5000),
+        (Market.BINANCE_SPOT, "/api/v3/depth", "", 400, -1102),
+        (Market.BINANCE_SPOT, "/api/v3/depth", "symbol=NOPEUSDT", 400, -1121),
+        (Market.BINANCE_SPOT, "/api/v3/depth", "symbol=btcusdt", 400, -1121),
+        (Market.BINANCE_SPOT, "/api/v3/depth", "symbol=BTCUSDT&limit=many", 400, -1100),
+        (Market.BINANCE_SPOT, "/api/v1/depth", "symbol=BTCUSDT", 404, -5000),
+        (Market.BINANCE_USDM, "/fapi/v1/depth", "symbol=PEPEUSDT", 400, -1121),
+        (Market.BINANCE_USDM, "/fapi/v1/depth", "symbol=BTCUSDT&limit=1001", 400, -4021),
+        (Market.BINANCE_USDM, "/api/v3/depth", "symbol=BTCUSDT", 404, -5000),
     ],
 )
 def test_wrong_requests_get_the_venues_codes(market: Market, path: str, query: str, status: int, code: int) -> None:
@@ -74,9 +74,9 @@ def test_wrong_requests_get_the_venues_codes(market: Market, path: str, query: s
 
 
 def test_depth_is_cut_at_the_markets_largest_limit_and_ordered_best_first() -> None:
-    spot = json.loads(desk(Market.SPOT).answer("/api/v3/depth", "symbol=BTCUSDT&limit=9999").body)
-    usdm = json.loads(desk(Market.USDM).answer("/fapi/v1/depth", "symbol=BTCUSDT&limit=1000").body)
-    truth = SOURCE.truth(Market.SPOT, "BTCUSDT")
+    spot = json.loads(desk(Market.BINANCE_SPOT).answer("/api/v3/depth", "symbol=BTCUSDT&limit=9999").body)
+    usdm = json.loads(desk(Market.BINANCE_USDM).answer("/fapi/v1/depth", "symbol=BTCUSDT&limit=1000").body)
+    truth = SOURCE.truth(Market.BINANCE_SPOT, "BTCUSDT")
     assert spot["bids"] == [list(level) for level in truth.bids]
     assert spot["asks"] == [list(level) for level in truth.asks]
     assert len(usdm["bids"]) == len(usdm["asks"]) == 1000
@@ -87,8 +87,8 @@ def test_depth_is_cut_at_the_markets_largest_limit_and_ordered_best_first() -> N
 
 
 def test_exchange_info_lists_strangers_that_a_client_must_leave_out() -> None:
-    spot = json.loads(desk(Market.SPOT, 6000).answer("/api/v3/exchangeInfo", "").body)
-    usdm = json.loads(desk(Market.USDM, 2400).answer("/fapi/v1/exchangeInfo", "").body)
+    spot = json.loads(desk(Market.BINANCE_SPOT, 6000).answer("/api/v3/exchangeInfo", "").body)
+    usdm = json.loads(desk(Market.BINANCE_USDM, 2400).answer("/fapi/v1/exchangeInfo", "").body)
     for info, limit in ((spot, 6000), (usdm, 2400)):
         weights = [row["limit"] for row in info["rateLimits"] if row["rateLimitType"] == "REQUEST_WEIGHT"]
         assert weights == [limit]
@@ -107,8 +107,8 @@ def test_exchange_info_lists_strangers_that_a_client_must_leave_out() -> None:
 
 def test_a_halted_pair_is_listed_as_such_and_unknown_to_depth() -> None:
     source = SimMarket(seed=1, symbols=SYMBOLS)
-    source.book(Market.SPOT, "LINKUSDT").trading = False
-    rest = RestDesk(Market.SPOT, source, WeightMeter(6000, lambda: 0.0), lambda: 0)
+    source.book(Market.BINANCE_SPOT, "LINKUSDT").trading = False
+    rest = RestDesk(Market.BINANCE_SPOT, source, WeightMeter(6000, lambda: 0.0), lambda: 0)
     statuses = {
         row["symbol"]: row["status"] for row in json.loads(rest.answer("/api/v3/exchangeInfo", "").body)["symbols"]
     }
@@ -117,7 +117,7 @@ def test_a_halted_pair_is_listed_as_such_and_unknown_to_depth() -> None:
 
 
 def test_too_much_weight_is_refused_with_the_time_to_wait() -> None:
-    rest = desk(Market.USDM, 45)
+    rest = desk(Market.BINANCE_USDM, 45)
     answers = [rest.answer("/fapi/v1/depth", "symbol=BTCUSDT&limit=1000") for _ in range(3)]
     assert [answer.status for answer in answers] == [200, 200, 429]
     assert answers[2].headers["Retry-After"] == "30"
@@ -125,17 +125,17 @@ def test_too_much_weight_is_refused_with_the_time_to_wait() -> None:
 
 
 def test_day_tickers_carry_the_volume_that_ranks_pairs() -> None:
-    rows = json.loads(desk(Market.SPOT).answer("/api/v3/ticker/24hr", "").body)
+    rows = json.loads(desk(Market.BINANCE_SPOT).answer("/api/v3/ticker/24hr", "").body)
     volumes = {row["symbol"]: float(row["quoteVolume"]) for row in rows}
     assert volumes["BTCUSDT"] > volumes["LINKUSDT"] > 0
-    tops = json.loads(desk(Market.SPOT).answer("/api/v3/ticker/bookTicker", "").body)
+    tops = json.loads(desk(Market.BINANCE_SPOT).answer("/api/v3/ticker/bookTicker", "").body)
     assert {row["symbol"] for row in tops} == set(SYMBOLS)
 
 
 def test_a_lagging_snapshot_is_served_as_often_as_asked_for() -> None:
     source = SimMarket(seed=1, symbols=SYMBOLS, rate=20)
-    rest = RestDesk(Market.SPOT, source, WeightMeter(6000, lambda: 0.0), lambda: 0)
-    book = source.book(Market.SPOT, "LINKUSDT")
+    rest = RestDesk(Market.BINANCE_SPOT, source, WeightMeter(6000, lambda: 0.0), lambda: 0)
+    book = source.book(Market.BINANCE_SPOT, "LINKUSDT")
     rest.lagged["LINKUSDT"] = OldBook(*book.snapshot(None, ahead=False))
     rest.lagged_answers_left = 1
     old_id = book.update_id

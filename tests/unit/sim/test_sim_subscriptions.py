@@ -13,14 +13,14 @@ from app.sim.subscriptions import answer, delivered_on, read_control, read_depth
 @pytest.mark.parametrize(
     ("market", "target", "combined", "category", "streams"),
     [
-        (Market.SPOT, "/ws", False, None, []),
-        (Market.SPOT, "/ws/btcusdt@depth@100ms", False, None, ["btcusdt@depth@100ms"]),
-        (Market.SPOT, "/stream?streams=a@depth/b@bookTicker", True, None, ["a@depth", "b@bookTicker"]),
-        (Market.SPOT, "/stream", True, None, []),
-        (Market.SPOT, "/stream?timeUnit=MICROSECOND&streams=a%40depth", True, None, ["a@depth"]),
-        (Market.USDM, "/public/ws/a@depth", False, "public", ["a@depth"]),
-        (Market.USDM, "/market/stream?streams=!markPrice@arr", True, "market", ["!markPrice@arr"]),
-        (Market.USDM, "/stream?streams=a@depth", True, None, ["a@depth"]),
+        (Market.BINANCE_SPOT, "/ws", False, None, []),
+        (Market.BINANCE_SPOT, "/ws/btcusdt@depth@100ms", False, None, ["btcusdt@depth@100ms"]),
+        (Market.BINANCE_SPOT, "/stream?streams=a@depth/b@bookTicker", True, None, ["a@depth", "b@bookTicker"]),
+        (Market.BINANCE_SPOT, "/stream", True, None, []),
+        (Market.BINANCE_SPOT, "/stream?timeUnit=MICROSECOND&streams=a%40depth", True, None, ["a@depth"]),
+        (Market.BINANCE_USDM, "/public/ws/a@depth", False, "public", ["a@depth"]),
+        (Market.BINANCE_USDM, "/market/stream?streams=!markPrice@arr", True, "market", ["!markPrice@arr"]),
+        (Market.BINANCE_USDM, "/stream?streams=a@depth", True, None, ["a@depth"]),
     ],
 )
 def test_addresses_open_streams(
@@ -33,7 +33,12 @@ def test_addresses_open_streams(
 
 @pytest.mark.parametrize(
     ("market", "target"),
-    [(Market.SPOT, "/"), (Market.SPOT, "/public/ws"), (Market.USDM, "/public"), (Market.SPOT, "/stream/x")],
+    [
+        (Market.BINANCE_SPOT, "/"),
+        (Market.BINANCE_SPOT, "/public/ws"),
+        (Market.BINANCE_USDM, "/public"),
+        (Market.BINANCE_SPOT, "/stream/x"),
+    ],
 )
 def test_other_addresses_open_nothing(market: Market, target: str) -> None:
     assert read_path(market, target) is None
@@ -50,14 +55,14 @@ def test_categories_deliver_their_own_streams_only() -> None:
 @pytest.mark.parametrize(
     ("market", "name", "expected"),
     [
-        (Market.SPOT, "btcusdt@depth", ("BTCUSDT", 1000, None)),
-        (Market.SPOT, "btcusdt@depth@100ms", ("BTCUSDT", 100, None)),
-        (Market.SPOT, "btcusdt@depth20@100ms", ("BTCUSDT", 100, 20)),
-        (Market.USDM, "btcusdt@depth", ("BTCUSDT", 250, None)),
-        (Market.USDM, "btcusdt@depth@500ms", ("BTCUSDT", 500, None)),
-        (Market.SPOT, "btcusdt@depth@500ms", None),
-        (Market.SPOT, "btcusdt@depth7", None),
-        (Market.SPOT, "btcusdt@kline_1m", None),
+        (Market.BINANCE_SPOT, "btcusdt@depth", ("BTCUSDT", 1000, None)),
+        (Market.BINANCE_SPOT, "btcusdt@depth@100ms", ("BTCUSDT", 100, None)),
+        (Market.BINANCE_SPOT, "btcusdt@depth20@100ms", ("BTCUSDT", 100, 20)),
+        (Market.BINANCE_USDM, "btcusdt@depth", ("BTCUSDT", 250, None)),
+        (Market.BINANCE_USDM, "btcusdt@depth@500ms", ("BTCUSDT", 500, None)),
+        (Market.BINANCE_SPOT, "btcusdt@depth@500ms", None),
+        (Market.BINANCE_SPOT, "btcusdt@depth7", None),
+        (Market.BINANCE_SPOT, "btcusdt@kline_1m", None),
     ],
 )
 def test_depth_stream_names(market: Market, name: str, expected: tuple[str, int, int | None] | None) -> None:

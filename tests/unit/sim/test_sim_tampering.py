@@ -27,8 +27,8 @@ from app.sim.market import SimMarket
     [
         ("drop@3", "drop", 3.0, {}),
         ("gap:BTCUSDT@5", "gap", 5.0, {"symbol": "BTCUSDT"}),
-        ("gap:usdm,btcusdt@5", "gap", 5.0, {"symbol": "BTCUSDT", "market": Market.USDM}),
-        ("stall:market=spot,4@10", "stall", 10.0, {"market": Market.SPOT, "duration": 4.0}),
+        ("gap:usdm,btcusdt@5", "gap", 5.0, {"symbol": "BTCUSDT", "market": Market.BINANCE_USDM}),
+        ("stall:market=spot,4@10", "stall", 10.0, {"market": Market.BINANCE_SPOT, "duration": 4.0}),
         ("http429:7@1.5", "http429", 1.5, {"retry_after": 7.0}),
         ("garbage:nan@0", "garbage", 0.0, {"kind": "nan"}),
         ("rest_down:2,502@1", "rest_down", 1.0, {"duration": 2.0, "status": 502}),
@@ -59,7 +59,7 @@ def moves() -> Iterator[tuple[SimBook, Changes]]:
     market = SimMarket(seed=6, symbols=["BTCUSDT"], rate=20)
     while True:
         for kind, book, changes in market.move():
-            if kind is Market.USDM and changes.bids and changes.asks:
+            if kind is Market.BINANCE_USDM and changes.bids and changes.asks:
                 yield book, changes
 
 

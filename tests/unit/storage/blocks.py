@@ -15,7 +15,7 @@ def minute_block(
     rng: np.random.Generator,
     *,
     minute_ms: int = MINUTE_MS,
-    market: Market = Market.SPOT,
+    market: Market = Market.BINANCE_SPOT,
     symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT", "SOLUSDT"),
     samples: int = 300,
     partial: bool = False,

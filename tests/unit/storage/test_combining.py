@@ -43,7 +43,7 @@ def observed(seed: int, samples: int) -> list[DepthTable]:
 
 def minute_of(tables: list[DepthTable], *, whole: bool) -> MinuteBlock:
     """Return the means of a run that began with these measurements."""
-    means = MinuteMeans(Market.SPOT, SYMBOLS)
+    means = MinuteMeans(Market.BINANCE_SPOT, SYMBOLS)
     means.roll(MINUTE_MS if whole else MINUTE_MS + 200)
     for table in tables:
         means.add(np.arange(len(SYMBOLS)), table)
@@ -61,8 +61,8 @@ def stored(path: Path, parts: list[tuple[MinuteBlock, str]]) -> tuple[list[Symbo
     database.open()
     for part in parts:
         database.write_minutes([part])
-    symbols = [database.read_symbol(Market.SPOT, symbol, 0, 2**62) for symbol in SYMBOLS]
-    groups = [database.read_group(Market.SPOT, group, 0, 2**62) for group in GROUPS]
+    symbols = [database.read_symbol(Market.BINANCE_SPOT, symbol, 0, 2**62) for symbol in SYMBOLS]
+    groups = [database.read_group(Market.BINANCE_SPOT, group, 0, 2**62) for group in GROUPS]
     with database._connected().connect() as connection:
         rows = connection.exec_driver_sql("SELECT * FROM depth_minutes ORDER BY symbol, depth_pct").fetchall()
         assert len(rows) == len(SYMBOLS) * 7

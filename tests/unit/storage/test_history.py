@@ -79,25 +79,25 @@ async def test_a_minute_comes_back_as_depth_over_time(history: History) -> None:
     for block in blocks:
         history.write_minute(block)
     await history.flush()
-    window = await history.read_coin(Market.SPOT, "ETHUSDT", MINUTE_MS + 60_000, MINUTE_MS + 240_000)
+    window = await history.read_coin(Market.BINANCE_SPOT, "ETHUSDT", MINUTE_MS + 60_000, MINUTE_MS + 240_000)
     assert window.ts_ms.tolist() == [MINUTE_MS + i * 60_000 for i in (1, 2, 3)]
     np.testing.assert_array_equal(window.usd[1], blocks[2].symbols.usd[1])
     assert (window.coverage == Coverage.EXACT).all()
-    group = await history.read_group(Market.SPOT, Group.TOTAL1, 0, 2**62, 3)
+    group = await history.read_group(Market.BINANCE_SPOT, Group.TOTAL1, 0, 2**62, 3)
     np.testing.assert_array_equal(group.usd[0], blocks[0].groups.usd[1])
     np.testing.assert_array_equal(group.ratio_mean[0], blocks[0].groups.ratio_mean[1])
     assert (group.coverage == Coverage.EXACT).all()
-    assert len(await history.read_coin(Market.USDM, "ETHUSDT", 0, 2**62)) == 0
+    assert len(await history.read_coin(Market.BINANCE_USDM, "ETHUSDT", 0, 2**62)) == 0
 
 
 async def test_partial_coverage_and_unconfirmed_shares_come_back(history: History) -> None:
     block = minute_block(np.random.default_rng(2), exact=0.5)
     history.write_minute(block)
     await history.flush()
-    window = await history.read_coin(Market.SPOT, "BTCUSDT", 0, 2**62)
+    window = await history.read_coin(Market.BINANCE_SPOT, "BTCUSDT", 0, 2**62)
     assert (window.coverage == Coverage.PARTIAL).all()
     np.testing.assert_allclose(window.unconfirmed[0], block.symbols.unconfirmed[0], rtol=1e-6)
-    group = await history.read_group(Market.SPOT, Group.TOTAL, 0, 2**62, 3)
+    group = await history.read_group(Market.BINANCE_SPOT, Group.TOTAL, 0, 2**62, 3)
     assert (group.coverage == Coverage.PARTIAL).all()
 
 
@@ -133,7 +133,7 @@ async def test_a_restart_within_a_minute_loses_neither_part(tmp_path: Path) -> N
         await run.close()
     run = new_history(tmp_path)
     await run.open()
-    window = await run.read_coin(Market.SPOT, "BTCUSDT", 0, 2**62)
+    window = await run.read_coin(Market.BINANCE_SPOT, "BTCUSDT", 0, 2**62)
     await run.close()
     expected = (first.symbols.usd[0] * 100 + second.symbols.usd[0] * 200) / 300
     np.testing.assert_allclose(window.usd[0], expected)
@@ -154,11 +154,13 @@ async def test_a_locked_database_is_said_spooled_and_caught_up_by_itself(tmp_pat
     assert history.health.state == "locked"
     assert "locks" in history.health.reason
     assert heard.notes[-1] is not None
-    assert len(await history.read_coin(Market.SPOT, "BTCUSDT", 0, 2**62)) == 1, "what is stored can be read meanwhile"
+    assert len(await history.read_coin(Market.BINANCE_SPOT, "BTCUSDT", 0, 2**62)) == 1, (
+        "what is stored can be read meanwhile"
+    )
     other.execute("ROLLBACK")
     other.close()
     await until(lambda: history.health.state == "ok" and history.health.spooled == 0)
-    assert len(await history.read_coin(Market.SPOT, "BTCUSDT", 0, 2**62)) == 2
+    assert len(await history.read_coin(Market.BINANCE_SPOT, "BTCUSDT", 0, 2**62)) == 2
     await history.close()
     assert heard.notes[-1] is None
     assert count(tmp_path, "feed_events") == 1
@@ -182,11 +184,11 @@ async def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
         history.write_minute(minute_block(np.random.default_rng(i), minute_ms=MINUTE_MS + i * 60_000))
     await until(lambda: history.health.state == "full")
     assert "full" in history.health.reason
-    assert len(await history.read_coin(Market.SPOT, "BTCUSDT", 0, 2**62)) >= 1
+    assert len(await history.read_coin(Market.BINANCE_SPOT, "BTCUSDT", 0, 2**62)) >= 1
     await history._do(lambda: limit_pages(history, 0))
     await history.flush()
     assert history.health.state == "ok"
-    assert len(await history.read_coin(Market.SPOT, "BTCUSDT", 0, 2**62)) == 40
+    assert len(await history.read_coin(Market.BINANCE_SPOT, "BTCUSDT", 0, 2**62)) == 40
     await history.close()
 
 
@@ -208,7 +210,7 @@ async def test_without_any_disk_minutes_wait_in_memory_up_to_a_bound(
     other.execute("ROLLBACK")
     other.close()
     await history.flush()
-    window = await history.read_coin(Market.SPOT, "BTCUSDT", 0, 2**62)
+    window = await history.read_coin(Market.BINANCE_SPOT, "BTCUSDT", 0, 2**62)
     assert window.ts_ms.tolist() == [MINUTE_MS + i * 60_000 for i in range(3, 8)], "the newest are kept"
     await history.close()
 
@@ -225,7 +227,7 @@ async def test_a_long_outage_drops_the_oldest_minutes_and_counts_them(tmp_path: 
     healed = new_history(tmp_path)
     await healed.open()
     await healed.flush()
-    window = await healed.read_coin(Market.SPOT, "BTCUSDT", 0, 2**62)
+    window = await healed.read_coin(Market.BINANCE_SPOT, "BTCUSDT", 0, 2**62)
     first = history.health.dropped
     assert window.ts_ms.tolist() == [MINUTE_MS + i * 60_000 for i in range(first, 40)]
     await healed.close()
@@ -254,7 +256,7 @@ async def test_a_damaged_file_is_set_aside_and_a_new_one_begun(tmp_path: Path, d
     history.write_minute(minute_block(np.random.default_rng(6)))
     await history.flush()
     assert history.health.state == "ok"
-    assert len(await history.read_coin(Market.SPOT, "BTCUSDT", 0, 2**62)) == 1
+    assert len(await history.read_coin(Market.BINANCE_SPOT, "BTCUSDT", 0, 2**62)) == 1
     (aside,) = [name for name in os.listdir(tmp_path) if name.endswith(".broken.sqlite")]
     assert (tmp_path / aside).read_bytes() == data, "the damaged file is kept as it was"
     assert history.health.replaced == aside
@@ -284,7 +286,7 @@ async def test_damage_found_while_running_starts_a_new_file_and_keeps_the_minute
     history.write_minute(minute_block(np.random.default_rng(99), minute_ms=MINUTE_MS + 99 * 60_000))
     await until(lambda: bool(heard.notices) and history.health.state == "ok" and not history.health.spooled)
     assert "damaged" in heard.notices[0]
-    window = await history.read_coin(Market.SPOT, "BTCUSDT", 0, 2**62)
+    window = await history.read_coin(Market.BINANCE_SPOT, "BTCUSDT", 0, 2**62)
     assert window.ts_ms.tolist() == [MINUTE_MS + 99 * 60_000]
     await history.close()
 
@@ -296,10 +298,10 @@ async def test_a_side_without_a_number_comes_back_as_not_known(history: History)
     block.groups.vw_mid[0] = np.nan
     history.write_minute(block)
     await history.flush()
-    window = await history.read_coin(Market.SPOT, "BTCUSDT", 0, 2**62)
+    window = await history.read_coin(Market.BINANCE_SPOT, "BTCUSDT", 0, 2**62)
     assert np.isnan(window.usd[0, 1, 4])
     assert window.coverage[0, 1].tolist() == [2, 2, 2, 2, 0, 2, 2]
-    group = await history.read_group(Market.SPOT, Group.TOTAL, 0, 2**62, 3)
+    group = await history.read_group(Market.BINANCE_SPOT, Group.TOTAL, 0, 2**62, 3)
     assert (group.coverage == Coverage.NONE).all()
 
 
@@ -324,12 +326,12 @@ async def test_a_wrong_url_is_a_sentence_and_minutes_wait_on_disk(tmp_path: Path
     assert "Traceback" not in history.health.reason
     assert history.health.spooled == 1
     with pytest.raises(StorageError):
-        await history.read_coin(Market.SPOT, "BTCUSDT", 0, 1)
+        await history.read_coin(Market.BINANCE_SPOT, "BTCUSDT", 0, 1)
     await history.close()
     healed = new_history(tmp_path)
     await healed.open()
     await healed.flush()
-    assert len(await healed.read_coin(Market.SPOT, "BTCUSDT", 0, 2**62)) == 1
+    assert len(await healed.read_coin(Market.BINANCE_SPOT, "BTCUSDT", 0, 2**62)) == 1
     await healed.close()
 
 
@@ -436,7 +438,7 @@ def test_a_kill_in_mid_write_loses_no_acknowledged_minute(tmp_path: Path) -> Non
         database = Database(sqlite_url(path))
         database.open()
         assert not database.notes
-        window = database.read_symbol(Market.SPOT, "BTCUSDT", 0, 2**62)
+        window = database.read_symbol(Market.BINANCE_SPOT, "BTCUSDT", 0, 2**62)
         assert window.minute_ms.size >= acknowledged + 1
         database.close()
 
@@ -454,13 +456,13 @@ async def test_closing_flushes_what_was_just_taken(tmp_path: Path) -> None:
     assert count(tmp_path, "feed_events") == 1
     assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     with pytest.raises(StorageError):
-        await history.read_coin(Market.SPOT, "BTCUSDT", 0, 1)
+        await history.read_coin(Market.BINANCE_SPOT, "BTCUSDT", 0, 1)
 
 
 async def test_what_is_taken_before_opening_is_written_and_reads_wait_for_it(tmp_path: Path) -> None:
     history = new_history(tmp_path)
     history.write_minute(minute_block(np.random.default_rng(9)))
-    reading = asyncio.create_task(history.read_coin(Market.SPOT, "BTCUSDT", 0, 2**62))
+    reading = asyncio.create_task(history.read_coin(Market.BINANCE_SPOT, "BTCUSDT", 0, 2**62))
     await asyncio.sleep(0)
     await history.open()
     assert len(await reading) == 1
@@ -474,7 +476,7 @@ async def test_a_history_that_was_never_opened_spools_at_its_end(tmp_path: Path)
     later = new_history(tmp_path)
     await later.open()
     await later.flush()
-    assert len(await later.read_coin(Market.SPOT, "BTCUSDT", 0, 2**62)) == 1
+    assert len(await later.read_coin(Market.BINANCE_SPOT, "BTCUSDT", 0, 2**62)) == 1
     await later.close()
 
 

@@ -20,12 +20,13 @@ from app.services.pipeline import EngineOptions, EngineOutputs, MarketEngine
 from app.storage.saved_books import SavedBook, SavedSide, load_books, save_books
 
 HOUR_NS = 3_600_000_000_000
-FEED = FeedId(Venue.BINANCE, Market.SPOT)
+FEED = FeedId(Venue.BINANCE, Market.BINANCE_SPOT)
 
 
 def engine() -> MarketEngine:
     listed = [
-        Instrument(market=Market.SPOT, symbol=s, pair=s, base=s[:3], quote="USDT") for s in ("BTCUSDT", "ETHUSDT")
+        Instrument(market=Market.BINANCE_SPOT, symbol=s, pair=s, base=s[:3], quote="USDT")
+        for s in ("BTCUSDT", "ETHUSDT")
     ]
     return MarketEngine(FEED, listed, EngineOptions(), EngineOutputs(), FeedHealth(feed=FEED))
 
@@ -42,13 +43,13 @@ def test_levels_return_unconfirmed_since_the_exit_and_old_ones_are_left_out(tmp_
     before.rows[0].sync.book.apply([(10.0, 1.5)], [])
     remembered.remember(before, tmp_path, 20 * HOUR_NS)
     after = engine()
-    assert remembered.recall({Market.SPOT: after}, tmp_path, 0) == []
+    assert remembered.recall({Market.BINANCE_SPOT: after}, tmp_path, 0) == []
     price, qty, since = after.rows[0].sync.book.bids.levels()
     assert price.tolist() == [10.0, 9.0, 5.0]
     assert qty.tolist() == [1.5, 2.0, 7.0]
     assert since.tolist() == [20 * HOUR_NS, 10 * HOUR_NS, 10 * HOUR_NS]
     young = engine()
-    remembered.recall({Market.SPOT: young}, tmp_path, 15 * HOUR_NS)
+    remembered.recall({Market.BINANCE_SPOT: young}, tmp_path, 15 * HOUR_NS)
     assert young.rows[0].sync.book.bids.levels()[0].tolist() == [10.0]
     assert len(young.rows[1].sync.book) == 0
 

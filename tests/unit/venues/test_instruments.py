@@ -36,12 +36,12 @@ def row(symbol: str, base: str, **changes: object) -> ListedSymbol:
 def test_a_perpetual_of_a_thousand_coins_belongs_to_the_spot_pair_of_that_coin(
     symbol: str, base: str, pair: str, coin: str, units: int
 ) -> None:
-    (found,) = to_instruments(Market.USDM, [row(symbol, base)], SPOT_BASES)
+    (found,) = to_instruments(Market.BINANCE_USDM, [row(symbol, base)], SPOT_BASES)
     assert (found.symbol, found.pair, found.base, found.units) == (symbol, pair, coin, units)
 
 
 def test_spot_names_are_never_taken_apart() -> None:
-    (found,) = to_instruments(Market.SPOT, [row("1000SHIBUSDT", "1000SHIB", contractType=None)], SPOT_BASES)
+    (found,) = to_instruments(Market.BINANCE_SPOT, [row("1000SHIBUSDT", "1000SHIB", contractType=None)], SPOT_BASES)
     assert (found.base, found.units) == ("1000SHIB", 1)
 
 
@@ -56,12 +56,12 @@ def test_spot_names_are_never_taken_apart() -> None:
     ],
 )
 def test_what_is_no_trading_usdt_perpetual_is_left_out(changes: dict[str, object]) -> None:
-    assert to_instruments(Market.USDM, [row("XUSDT", "X", **changes)], SPOT_BASES) == []
+    assert to_instruments(Market.BINANCE_USDM, [row("XUSDT", "X", **changes)], SPOT_BASES) == []
 
 
 @pytest.mark.parametrize("status", ["HALT", "BREAK", "CANCEL_ONLY", ""])
 def test_a_spot_pair_that_does_not_trade_is_left_out(status: str) -> None:
-    assert to_instruments(Market.SPOT, [row("XUSDT", "X", status=status, contractType=None)], ()) == []
+    assert to_instruments(Market.BINANCE_SPOT, [row("XUSDT", "X", status=status, contractType=None)], ()) == []
 
 
 @pytest.mark.parametrize(
@@ -70,22 +70,22 @@ def test_a_spot_pair_that_does_not_trade_is_left_out(status: str) -> None:
 )
 def test_the_price_step_is_that_of_the_price_filter(told: str | None, tick: str | None) -> None:
     filters = [Filter(filterType="LOT_SIZE"), Filter(filterType="PRICE_FILTER", tickSize=told)]
-    (found,) = to_instruments(Market.USDM, [row("BTCUSDT", "BTC", filters=filters)], SPOT_BASES)
+    (found,) = to_instruments(Market.BINANCE_USDM, [row("BTCUSDT", "BTC", filters=filters)], SPOT_BASES)
     assert found.tick_size == tick
 
 
 @pytest.mark.parametrize(
     ("market", "limit", "weight"),
     [
-        (Market.SPOT, 100, 5),
-        (Market.SPOT, 101, 25),
-        (Market.SPOT, 500, 25),
-        (Market.SPOT, 1000, 50),
-        (Market.SPOT, 5000, 250),
-        (Market.USDM, 50, 2),
-        (Market.USDM, 100, 5),
-        (Market.USDM, 500, 10),
-        (Market.USDM, 1000, 20),
+        (Market.BINANCE_SPOT, 100, 5),
+        (Market.BINANCE_SPOT, 101, 25),
+        (Market.BINANCE_SPOT, 500, 25),
+        (Market.BINANCE_SPOT, 1000, 50),
+        (Market.BINANCE_SPOT, 5000, 250),
+        (Market.BINANCE_USDM, 50, 2),
+        (Market.BINANCE_USDM, 100, 5),
+        (Market.BINANCE_USDM, 500, 10),
+        (Market.BINANCE_USDM, 1000, 20),
     ],
 )
 def test_snapshots_weigh_what_the_documents_say(market: Market, limit: int, weight: int) -> None:
@@ -95,6 +95,6 @@ def test_snapshots_weigh_what_the_documents_say(market: Market, limit: int, weig
 def test_futures_streams_are_under_public_however_the_address_is_given() -> None:
     for base in ("wss://f.example", "wss://f.example/", "wss://f.example/public", "wss://f.example/public/"):
         endpoints = BinanceEndpoints("wss://s.example/", "https://s.example/", base, "https://f.example")
-        assert endpoints.streams(Market.USDM) == "wss://f.example/public/stream"
-        assert endpoints.streams(Market.SPOT) == "wss://s.example/stream"
-        assert endpoints.rest(Market.SPOT) == "https://s.example"
+        assert endpoints.streams(Market.BINANCE_USDM) == "wss://f.example/public/stream"
+        assert endpoints.streams(Market.BINANCE_SPOT) == "wss://s.example/stream"
+        assert endpoints.rest(Market.BINANCE_SPOT) == "https://s.example"

@@ -35,7 +35,7 @@ from app.viewmodels.linking import LinkBus
 from app.viewmodels.minute_cache import MinuteCache
 from app.viewmodels.why import explanation_text
 
-KEY = SubjectMarket(Subject(group=Group.TOTAL), Market.SPOT)
+KEY = SubjectMarket(Subject(group=Group.TOTAL), Market.BINANCE_SPOT)
 LINES = (LINE_BY_KEY["delta:5"], LINE_BY_KEY["delta:15"])
 
 
@@ -118,17 +118,17 @@ def test_growing_tick_by_tick_gives_the_same_rows_as_all_at_once(ticks: list[int
 def test_new_ticks_only_append() -> None:
     source = ChartSource()
     model = make_model(source)
-    layout, before = model.layout, len(model.rows(Market.SPOT))
+    layout, before = model.layout, len(model.rows(Market.BINANCE_SPOT))
     source.advance(2 * TICK_MS)
     model.advance(source.now_ms)
     assert model.layout == layout
-    assert len(model.rows(Market.SPOT)) == before + 2
+    assert len(model.rows(Market.BINANCE_SPOT)) == before + 2
 
 
 def test_values_are_those_of_the_formula() -> None:
     source = ChartSource()
     model = make_model(source, tidy(replace(DEFAULT_CHARTS[3], line_keys=("bid-ask:bid5", "bid-ask:8A-3B"))))
-    key = SubjectMarket(Subject(pair="BTCUSDT"), Market.USDM)
+    key = SubjectMarket(Subject(pair="BTCUSDT"), Market.BINANCE_USDM)
     live = source.live(key)
     for curve in model.curves()[2:]:
         expected = evaluate(curve.line, live)
@@ -144,15 +144,15 @@ def test_old_ticks_give_way_only_to_stored_minutes() -> None:
     for _ in range(5):
         source.advance(60_000)
         model.advance(source.now_ms)
-    assert model.seam_s(Market.SPOT) == pytest.approx((START_MS - 120_000) / 1000)
+    assert model.seam_s(Market.BINANCE_SPOT) == pytest.approx((START_MS - 120_000) / 1000)
     source.away = ""
     for _ in range(8):
         source.advance(10_000)
         model.advance(source.now_ms)
-    seam = model.seam_s(Market.SPOT)
+    seam = model.seam_s(Market.BINANCE_SPOT)
     assert seam is not None
     assert seam >= source.now_ms / 1000 - 160
-    rows = model.rows(Market.SPOT)
+    rows = model.rows(Market.BINANCE_SPOT)
     assert not (rows.stamp_ms == BREAK).any()
 
 
@@ -162,7 +162,7 @@ def test_a_chart_hidden_for_long_starts_its_ticks_anew() -> None:
     source.advance(30 * 60_000)
     for _ in range(3):
         model.advance(source.now_ms)
-    rows = model.rows(Market.SPOT)
+    rows = model.rows(Market.BINANCE_SPOT)
     ticks = rows.stamp_ms == rows.at_ms
     assert rows.at_ms[ticks][0] >= source.now_ms - 120_000
     assert not (rows.stamp_ms == BREAK).any()
@@ -175,14 +175,14 @@ def test_a_replay_that_jumps_back_in_time_is_shown_from_there() -> None:
     for _ in range(3):
         model.advance(source.now_ms)
     assert model.edge_s == source.now_ms / 1000
-    assert model.rows(Market.SPOT).at_ms[-1] == source.now_ms
+    assert model.rows(Market.BINANCE_SPOT).at_ms[-1] == source.now_ms
 
 
 def test_strict_blanks_everything_that_is_not_exact() -> None:
     source = ChartSource()
     config = tidy(replace(DEFAULT_CHARTS[0], line_keys=("delta:5", "delta:15"), strict=True))
     model = make_model(source, config)
-    exact, partial = (curve for curve in model.curves() if curve.market is Market.SPOT)
+    exact, partial = (curve for curve in model.curves() if curve.market is Market.BINANCE_SPOT)
     assert np.isfinite(exact.y).any()
     assert not np.isfinite(partial.y).any()
     model.configure(replace(config, strict=False))
@@ -210,17 +210,17 @@ def test_minutes_are_read_once_and_then_only_extended() -> None:
         source.advance(2_000)
         model.advance(source.now_ms)
     assert all(end - start <= 4 * MS_PER_MINUTE for _, start, end in source.reads[first:])
-    assert model.rows(Market.SPOT).stamp_ms[0] == source.reads[0][1]
+    assert model.rows(Market.BINANCE_SPOT).stamp_ms[0] == source.reads[0][1]
 
 
 def test_panning_back_reads_what_is_missing() -> None:
     source = ChartSource()
     model = make_model(source)
-    oldest = int(model.rows(Market.SPOT).at_ms[0])
+    oldest = int(model.rows(Market.BINANCE_SPOT).at_ms[0])
     model.set_view(TimeView(900.0, START_MS / 1000 - 3_600))
     model.advance(source.now_ms)
     model.advance(source.now_ms)
-    rows = model.rows(Market.SPOT)
+    rows = model.rows(Market.BINANCE_SPOT)
     assert rows.at_ms[0] < START_MS - 4_500_000 < oldest
     assert not (rows.stamp_ms == BREAK).any()
 
@@ -230,7 +230,7 @@ def test_a_store_that_is_away_is_said_and_tried_again() -> None:
     source.away = "connection refused"
     model = make_model(source)
     assert "connection refused" in model.note()
-    assert np.isfinite(model.rows(Market.SPOT).y).any(), "live values go on"
+    assert np.isfinite(model.rows(Market.BINANCE_SPOT).y).any(), "live values go on"
     tries = len(source.reads)
     source.advance(200)
     model.advance(source.now_ms)
@@ -240,7 +240,7 @@ def test_a_store_that_is_away_is_said_and_tried_again() -> None:
     model.advance(source.now_ms)
     model.advance(source.now_ms)
     assert model.note() == ""
-    assert model.rows(Market.SPOT).at_ms[0] < START_MS - 600_000
+    assert model.rows(Market.BINANCE_SPOT).at_ms[0] < START_MS - 600_000
 
 
 @given(st.lists(st.tuples(st.integers(0, 90), st.integers(0, 240)), min_size=1, max_size=25))
@@ -281,7 +281,7 @@ async def test_a_slow_store_does_not_hold_up_live_values() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
     model.advance(source.now_ms)
-    assert model.rows(Market.USDM).at_ms[0] < START_MS - 600_000
+    assert model.rows(Market.BINANCE_USDM).at_ms[0] < START_MS - 600_000
     model.close()
 
 
@@ -307,8 +307,8 @@ def test_the_title_line_says_what_and_how_well_known() -> None:
     assert model.summary() == "Delta 5 % · TOTAL · SPOT + FUTURES · 92 of 100 books exact"
     coin = make_model(ChartSource(exact_pct=3.0), DEFAULT_CHARTS[3])
     assert coin.summary() == "BID/ASK 5 % · BTCUSDT · SPOT + FUTURES · partial: bid 10% unconfirmed"
-    assert coin.coverage(Market.SPOT, LINE_BY_KEY["bid-ask:ask5"]) == "floor"
-    assert coin.coverage(Market.SPOT, LINE_BY_KEY["bid-ask:ask3"]) == "exact"
+    assert coin.coverage(Market.BINANCE_SPOT, LINE_BY_KEY["bid-ask:ask5"]) == "floor"
+    assert coin.coverage(Market.BINANCE_SPOT, LINE_BY_KEY["bid-ask:ask3"]) == "exact"
 
 
 def test_a_chart_without_values_says_why() -> None:
@@ -433,8 +433,8 @@ def test_series_are_watched_only_while_on_screen() -> None:
     source = ChartSource()
     model = make_model(source)
     model.set_visible(True)
-    model.configure(replace(model.config, markets=(Market.USDM,)))
-    assert {key.market for key, count in source.watched.items() if count} == {Market.USDM}
+    model.configure(replace(model.config, markets=(Market.BINANCE_USDM,)))
+    assert {key.market for key, count in source.watched.items() if count} == {Market.BINANCE_USDM}
     model.close()
     assert not any(source.watched.values())
 
@@ -461,7 +461,7 @@ def test_exported_rows_are_the_shown_points() -> None:
 def test_an_explanation_as_text_holds_every_part() -> None:
     source = ChartSource()
     model = make_model(source)
-    explanation = model.explain(Market.SPOT, LINES[0], None)
+    explanation = model.explain(Market.BINANCE_SPOT, LINES[0], None)
     text = explanation_text(explanation)
     for part in (explanation.title, explanation.formula, "≈ 0.842", "BTCUSDT", "XYZUSDT: waiting for snapshot"):
         assert part in text

@@ -18,7 +18,7 @@ from app.viewmodels.linking import LinkBus
 from app.viewmodels.naming import pair_of, symbol_of
 from app.viewmodels.sources import BookView
 
-BOOK = FakeMarket().book(Market.SPOT, "ETHUSDT", 400)
+BOOK = FakeMarket().book(Market.BINANCE_SPOT, "ETHUSDT", 400)
 
 
 def book_of(side: int, levels: list[tuple[float, float]], known_pct: float = 100.0) -> BookView:
@@ -155,7 +155,7 @@ def test_the_other_market_has_its_own_symbol(market: FakeMarket, links: LinkBus)
     model = LadderModel(market, links)
     model.choose_pair("SHIBUSDT")
     assert links.current("A") == "SHIBUSDT"
-    model.show_market(Market.USDM)
+    model.show_market(Market.BINANCE_USDM)
     assert model.symbol == "1000SHIBUSDT"
     model.show_pair("NOSUCHUSDT")
     assert model.symbol is None
@@ -167,8 +167,8 @@ def test_fast_sampling_is_asked_for_only_while_on_screen(market: FakeMarket, lin
     assert not +market.watched
     model.set_active(True)
     model.show_pair("ETHUSDT")
-    model.show_market(Market.USDM)
-    assert +market.watched == {(Market.USDM, "ETHUSDT"): 1}
+    model.show_market(Market.BINANCE_USDM)
+    assert +market.watched == {(Market.BINANCE_USDM, "ETHUSDT"): 1}
     model.set_active(False)
     assert not +market.watched
     model.set_active(True)

@@ -136,7 +136,7 @@ def test_a_changed_listing_keeps_what_was_read(model: SymbolsModel, market: Coun
 
 def test_an_empty_market_is_an_empty_list() -> None:
     market = CountingMarket()
-    market.hidden.update(market.symbols(Market.SPOT), market.symbols(Market.USDM))
+    market.hidden.update(market.symbols(Market.BINANCE_SPOT), market.symbols(Market.BINANCE_USDM))
     model = SymbolsModel(market, LinkBus())
     assert len(model) == 0
     assert model.poll() == 0

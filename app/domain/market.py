@@ -1,0 +1,77 @@
+"""What venues say about a market besides its order book: prices, turnover, funding, liquidations.
+
+A figure that a message does not carry is not in it; a figure the venue declares unknown (null, empty) is NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum, StrEnum
+from typing import NamedTuple
+
+
+class Field(IntEnum):
+    """Figures of one instrument; the number is the row of the figure in arrays.
+
+    Prices are in quote currency per quoted unit (1000PEPE: per 1000 coins). CHANGE_PCT is percent against 24 h ago (not
+    a fraction). VOLUME is 24 h turnover in quote currency (USD), BASE_VOLUME the same in quoted units. FUNDING is the
+    rate of one interval as a fraction, FUNDING_HOURS that interval, NEXT_FUNDING_MS UTC epoch ms. OPEN_INTEREST is in
+    quoted units and counts one side, OPEN_INTEREST_USD the same in USD.
+    """
+
+    LAST = 0
+    PREVIOUS = 1
+    CHANGE_PCT = 2
+    VOLUME = 3
+    BASE_VOLUME = 4
+    HIGH = 5
+    LOW = 6
+    BID = 7
+    BID_SIZE = 8
+    ASK = 9
+    ASK_SIZE = 10
+    MARK = 11
+    INDEX = 12
+    FUNDING = 13
+    FUNDING_HOURS = 14
+    NEXT_FUNDING_MS = 15
+    OPEN_INTEREST = 16
+    OPEN_INTEREST_USD = 17
+
+
+class TickerUpdate(NamedTuple):
+    """News of one instrument: the figures that came, by `Field` number. event_ns: venue time in UTC ns, 0: none."""
+
+    symbol: str
+    event_ns: int
+    values: Mapping[int, float]
+
+
+class PositionSide(StrEnum):
+    """Which position was closed by force."""
+
+    LONG = "long"
+    SHORT = "short"
+
+
+class Liquidation(NamedTuple):
+    """A position that the venue closed by force.
+
+    side is the position's (a liquidated long sells). price as the venue gives it (Binance: the order's average price,
+    Bybit: the bankruptcy price). qty in quoted units. sampled: the venue publishes only some of them.
+    """
+
+    symbol: str
+    event_ns: int
+    side: PositionSide
+    price: float
+    qty: float
+    sampled: bool
+
+
+HOURS_PER_YEAR = 24.0 * 365.0
+
+
+def annualised_pct(rate: float, hours: float) -> float:
+    """Return a funding rate (fraction per interval of so many hours) as simple percent a year; NaN when unknown."""
+    return rate * HOURS_PER_YEAR / hours * 100.0 if hours > 0 else float("nan")

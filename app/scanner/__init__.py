@@ -1,0 +1,1 @@
+"""Tables of many instruments, conditions on them, what is remarkable about them: pure."""
