@@ -23,10 +23,10 @@ from app.venues.backoff import Backoff
 from app.venues.connection import Connection
 from app.venues.explain import LinkLost
 from app.venues.limiter import RateLimit, wait_turn
-from app.venues.link_ports import Channel, LinkOptions, LinkOwner, Send
+from app.venues.link_ports import Channel, LinkOptions, LinkOwner, Send, Tend
 from app.venues.sleep import SleepSensor
 
-__all__ = ["Channel", "Link", "LinkOptions", "LinkOwner", "Send"]
+__all__ = ["Channel", "Link", "LinkOptions", "LinkOwner", "Send", "Tend"]
 
 _log = logging.getLogger("fathom.venues.link")
 
@@ -34,7 +34,7 @@ _COVERED: Final = frozenset((LinkState.CONNECTING, LinkState.SYNCING, LinkState.
 
 
 class _Life:
-    """One connection with its channel and the tasks that read and subscribe. Times are monotonic seconds."""
+    """One connection with its channel and the tasks that read and send. Times are monotonic seconds."""
 
     def __init__(self, connection: Connection, channel: Channel, now_s: float, replace_at_s: float) -> None:
         self.connection = connection
@@ -45,6 +45,7 @@ class _Life:
         self.heard_s = now_s
         self.replace_at_s = replace_at_s
         self.frames_seen = 0
+        self.subscribed = False
 
     def tasks(self) -> list[asyncio.Task[Any]]:
         return [task for task in (self.reader, self.subscriber) if task is not None]
@@ -220,7 +221,7 @@ class Link:
         life = _Life(connection, channel, now_s, now_s + age_s)
         name = self._health.name
         life.reader = asyncio.create_task(connection.read(), name=f"{name} reader")
-        life.subscriber = asyncio.create_task(self._subscribe(channel, connection), name=f"{name} subscriber")
+        life.subscriber = asyncio.create_task(self._subscribe(life), name=f"{name} subscriber")
         return life
 
     def _begin(self, life: _Life) -> None:
@@ -232,13 +233,17 @@ class Link:
         self._set(LinkState.SYNCING, "connected; subscribing")
         life.connection.on_held = self._go_live_when_ready
 
-    async def _subscribe(self, channel: Channel, connection: Connection) -> None:
+    async def _subscribe(self, life: _Life) -> None:
+        """Let the channel subscribe, then tend its connection."""
         try:
             async with asyncio.timeout(self._options.subscribe_timeout_s):
-                await channel.begin(connection.send)
+                tend = await life.channel.begin(life.connection.send)
         except TimeoutError:
             limit = self._options.subscribe_timeout_s
             raise LinkLost(f"the venue did not confirm the subscription within {limit:g} s") from None
+        life.subscribed = True
+        if tend is not None:
+            await tend()
 
     async def _end(self, life: _Life) -> None:
         """Close a connection: politely when the peer is alive, at once when it is not."""
@@ -269,7 +274,7 @@ class Link:
         frames = life.connection.frames
         if frames != life.frames_seen:
             life.frames_seen, life.heard_s = frames, now_s
-        if life.subscriber is not None and not life.subscriber.done():
+        if not life.subscribed:
             return None
         reason = life.channel.silence(now_s)
         silent_s = now_s - life.heard_s

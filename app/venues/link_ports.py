@@ -9,6 +9,8 @@ from typing import Protocol
 from app.venues.backoff import BackoffPolicy
 
 Send = Callable[[str], Awaitable[None]]
+Tend = Callable[[], Awaitable[None]]
+"""What a channel does on its connection for as long as that lives: pings of the venue's own, later subscriptions."""
 
 
 class Channel(Protocol):
@@ -18,8 +20,11 @@ class Channel(Protocol):
     """Whether every subscription is confirmed and data comes."""
     shutdown_announced: bool
 
-    async def begin(self, send: Send) -> None:
-        """Subscribe and return when that is confirmed. Raises LinkLost."""
+    async def begin(self, send: Send) -> Tend | None:
+        """Subscribe and return, when that is confirmed, what to run from then on (None: nothing). Raises LinkLost.
+
+        `send` may be kept until the connection ends. What is run is cancelled then; it raises LinkLost to end it.
+        """
         ...
 
     def inspect(self, raw: bytes) -> None:
