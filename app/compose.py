@@ -269,9 +269,9 @@ class Desktop:
         if self.options.demo:
             addresses = await stack.enter_async_context(demo_venue(self.options.demo_options))
             settings.override_values(addresses)
-        from app.services.binance_feed import load_instruments, make_session
+        from app.services.feeds import load_universe, make_session
 
-        universe, notes = await load_instruments(settings, paths)
+        universe, notes = await load_universe(settings, paths)
         self._notices += notes
         feeds: list[Any] = []
         live_status = LiveStatus(feeds)

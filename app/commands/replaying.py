@@ -11,18 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from app.books.depth import DepthTable
-from app.books.sync import BookState
+from app.books.depth import DepthTable, side_is_complete
+from app.books.keeper import BookState
 from app.commands.output import clean, print_json
 from app.domain.coverage import Coverage, Known
 from app.domain.errors import FathomError
 from app.domain.health import FeedHealth
-from app.domain.ids import FeedId, Market, Venue
+from app.domain.ids import Market
 from app.domain.units import ASK, BID, DEPTHS_PCT
 from app.indicators.formulas import Indicator, evaluate, lines_of
 from app.indicators.groups import GROUPS
 from app.indicators.window import DepthWindow
 from app.services.captures import read_captures
+from app.services.feeds import make_intake
 from app.services.now import coin_now, group_now
 from app.services.pipeline import EngineOptions, EngineOutputs, MarketEngine
 from app.services.recording import Replayer, sample_ms_of, started_ns_of, streams_noted_in, universe_of
@@ -36,9 +37,9 @@ def build_engines(
     """Return one engine per market of the recording."""
     engines: dict[Market, MarketEngine] = {}
     for market, instruments in universe_of(recording).items():
-        feed = FeedId(Venue.BINANCE, market)
         options = EngineOptions(sample_ms=sample_ms_of(recording, sample_ms))
-        engines[market] = MarketEngine(feed, instruments, options, outputs(market), FeedHealth(feed=feed))
+        health = FeedHealth(feed=market.feed)
+        engines[market] = MarketEngine(market.feed, instruments, options, outputs(market), health, make_intake)
     return engines
 
 
@@ -64,7 +65,7 @@ def book(args: argparse.Namespace) -> int:
         replayer.feed(entry)
         if sync.counters.applied != seen:  # look at the top after every single update
             seen = sync.counters.applied
-            if sync.state is BookState.LIVE and sync.book.crossed():
+            if sync.state is BookState.LIVE and sync.crossed():
                 sync.counters.crossed += 1
     report = _book_report(engine, index)
     if args.json:
@@ -80,17 +81,17 @@ def _book_report(engine: MarketEngine, index: int) -> dict[str, Any]:
     table = DepthTable(1)
     readable = sync.state is not BookState.WAITING
     if readable:
-        table.measure(0, sync.book, sync.last_id, 1)
+        sync.measure(table, 0, 1)
     threshold = table.threshold()[0]
     unconfirmed = table.unconfirmed()[0]
     sides: dict[str, Any] = {}
     for name, side in (("bid", BID), ("ask", ASK)):
-        complete = readable and sync.book.side(side).complete
         known = float(table.known_to_pct[0, side])
+        complete = side_is_complete(side, known)
         sides[name] = {
             "known_to_pct": 100.0 if complete else known,
             "complete": complete,
-            "levels": len(sync.book.side(side)),
+            "levels": len(sync.levels(side)[0]),
             "bands": [
                 {
                     "depth_pct": depth,

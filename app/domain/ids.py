@@ -15,7 +15,7 @@ class Venue(StrEnum):
     HYPERLIQUID = "hyperliquid"
 
     @property
-    def title(self) -> str:
+    def full_name(self) -> str:
         """Name for people."""
         return self.value.capitalize()
 
@@ -66,9 +66,9 @@ class Market(StrEnum):
         return self.kind.value if self.venue is Venue.BINANCE else f"{self.venue.value.upper()} {self.kind.value}"
 
     @property
-    def title(self) -> str:
+    def full_name(self) -> str:
         """Return venue and kind for people, e.g. `Bybit futures`."""
-        return f"{self.venue.title} {self.kind.value.lower()}"
+        return f"{self.venue.full_name} {self.kind.value.lower()}"
 
     @classmethod
     def of(cls, venue: Venue, kind: MarketKind) -> Market:

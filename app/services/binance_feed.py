@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,22 +20,22 @@ from app.domain.ids import FeedId, Market, Venue
 from app.domain.instruments import Instrument
 from app.indicators.groups import TOP_TEN
 from app.paths import Paths, resources
-from app.services.recording import guess_instrument, universe_to_json
+from app.services.universe import Universe, universe_to_json
 from app.settings.files import write_atomic
 from app.settings.store import Settings
 from app.venues.bans import BanStore
+from app.venues.binance import protocol
 from app.venues.binance.api import load_universe, open_api, rank_pairs
 from app.venues.binance.priming import PrimingOptions
 from app.venues.binance.session import BinanceSession, SessionOptions
 from app.venues.binance.urls import BinanceEndpoints
 from app.venues.feed import FeedSink
 from app.venues.link import LinkOptions
+from app.venues.naming import guess_instrument
 
 _log = logging.getLogger("fathom.binance")
 _LIST_TIMEOUT_S: Final = 8.0
 _ALWAYS: Final = tuple(f"{base}USDT" for base in sorted(TOP_TEN))
-
-Universe = dict[Market, tuple[Instrument, ...]]
 
 
 def endpoints_of(settings: Settings) -> BinanceEndpoints:
@@ -49,13 +49,10 @@ def endpoints_of(settings: Settings) -> BinanceEndpoints:
 
 
 def markets_of(settings: Settings) -> tuple[Market, ...]:
-    """Return the markets that are switched on; raise SettingsError when none is."""
-    chosen = tuple(
+    """Return the markets that are switched on."""
+    return tuple(
         market for market in Market if market.venue is Venue.BINANCE and settings.flag(f"binance.{market.word}.enabled")
     )
-    if not chosen:
-        raise SettingsError("binance.spot.enabled and binance.usdm.enabled are both off: there is nothing to follow")
-    return chosen
 
 
 def listed_pairs(settings: Settings) -> list[str]:
@@ -85,6 +82,8 @@ def with_top_ten(pairs: Sequence[str], count: int) -> list[str]:
 async def load_instruments(settings: Settings, paths: Paths) -> tuple[Universe, list[str]]:
     """Return what to follow per market, and sentences about what could not be had."""
     markets = markets_of(settings)
+    if not markets:
+        return {}, []
     pairs = listed_pairs(settings)
     notes: list[str] = []
     if settings.flag("binance.refresh_symbols"):
@@ -184,3 +183,20 @@ def make_session(
         bans_file=paths.bans,
     )
     return BinanceSession(feed.market, instruments, endpoints_of(settings), sink, health, clock, options)
+
+
+def book_symbol(market: Market, kind: str, argument: str, raw: str) -> str | None:
+    """Return the symbol of a recorded snapshot, None for anything else. Raises BadFrameError."""
+    if kind == "rest" and protocol.is_depth_path(argument):
+        return protocol.parse_depth_path(market, argument).symbol
+    return None
+
+
+def demo_settings(addresses: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings that point to a simulator."""
+    return {
+        "binance.spot.ws_url": addresses["spot_ws"],
+        "binance.spot.rest_url": addresses["spot_rest"],
+        "binance.usdm.ws_url": addresses["usdm_ws"],
+        "binance.usdm.rest_url": addresses["usdm_rest"],
+    }

@@ -21,14 +21,16 @@ import psutil
 from app import __version__
 from app.domain.clock import Clock
 from app.domain.health import FeedEvent, FeedEventKind, FeedHealth
-from app.domain.ids import FeedId, Market, Venue
+from app.domain.ids import FeedId, Market
 from app.domain.instruments import Instrument
 from app.domain.units import NS_PER_S
 from app.paths import Paths
 from app.services import remembered
+from app.services.feeds import make_intake
 from app.services.pipeline import GRID_NS, EngineOptions, EngineOutputs, MarketEngine
-from app.services.recording import RecordingSink, universe_to_json
+from app.services.recording import RecordingSink
 from app.services.supervisor import supervise
+from app.services.universe import universe_to_json
 from app.settings.store import Settings
 from app.storage.database import sqlite_url
 from app.storage.history import History
@@ -36,15 +38,14 @@ from app.storage.recorder import Recorder
 from app.storage.ticks import TickSink
 from app.storage.ticks_memory import MemoryTickStore
 from app.storage.ticks_redis import RedisTickSink
-from app.venues.binance.session import BinanceSession
-from app.venues.feed import FeedSink, Urgency
+from app.venues.feed import FeedSession, FeedSink, Urgency
 
 _log = logging.getLogger("fathom.core")
 
 _METRICS_EVERY_S: Final = 10.0
 _TICK_LINE_NS: Final = NS_PER_S
 
-SessionFactory = Callable[[FeedId, tuple[Instrument, ...], FeedSink, FeedHealth], BinanceSession]
+SessionFactory = Callable[[FeedId, tuple[Instrument, ...], FeedSink, FeedHealth], FeedSession]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -99,10 +100,10 @@ class Core:
         self._universe = dict(universe)
         self.feeds: list[FeedHealth] = []
         self.engines: dict[Market, MarketEngine] = {}
-        self.sessions: dict[Market, BinanceSession] = {}
+        self.sessions: dict[Market, FeedSession] = {}
         options = EngineOptions(sample_ms=sample_ms, unconfirmed_hours=settings.number("books.unconfirmed_hours"))
         for market, instruments in universe.items():
-            feed = FeedId(Venue.BINANCE, market)
+            feed = market.feed
             health = FeedHealth(feed=feed)
             self.feeds.append(health)
             self.engines[market] = MarketEngine(
@@ -117,6 +118,7 @@ class Core:
                     on_watched=outputs.on_sampled,
                 ),
                 health,
+                make_intake,
             )
 
     # -- life ----------------------------------------------------------------------------------------------------

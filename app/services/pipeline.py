@@ -20,21 +20,19 @@ from typing import Final
 import numpy as np
 
 from app.books.depth import DepthTable
-from app.books.sync import BookState, BookSync, Outcome, Rule
+from app.books.keeper import BookState, Keeper
 from app.domain.coverage import Coverage
-from app.domain.errors import BadFrameError
 from app.domain.health import FeedEvent, FeedEventKind, FeedHealth
 from app.domain.ids import FeedId, Market
 from app.domain.instruments import Instrument
+from app.domain.market import Liquidation, TickerUpdate
 from app.domain.units import ASK, BID, NS_PER_MS, NS_PER_S
 from app.indicators.aggregate import GroupDepth, aggregate
 from app.indicators.groups import membership
 from app.services.minutes import MinuteMeans
 from app.storage.rows import GroupTick, MinuteBlock, TickBatch
 from app.storage.ticks import TickSink
-from app.venues.binance import protocol
-from app.venues.binance.messages import DepthData, QuoteData
-from app.venues.feed import Urgency
+from app.venues.feed import Desk, Intake, Urgency
 
 GRID_NS: Final = 50 * NS_PER_MS
 _MAX_CATCH_UP_NS: Final = 5 * NS_PER_S
@@ -57,6 +55,8 @@ class EngineOutputs:
     on_event: Callable[[FeedEvent], None] = lambda _event: None
     ask_snapshot: Callable[[str, Urgency], None] = lambda _symbol, _urgency: None
     on_watched: Callable[[], None] = lambda: None
+    on_news: Callable[[Market, int, Sequence[TickerUpdate]], None] = lambda _market, _recv_ns, _updates: None
+    on_liquidations: Callable[[Market, int, Sequence[Liquidation]], None] = lambda _market, _recv_ns, _all: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ class _Row:
     """What the engine keeps beside each book."""
 
     symbol: str
-    sync: BookSync
+    sync: Keeper
     dirty: bool = False
     streaming: bool = False
     strikes: int = 0
@@ -96,7 +96,7 @@ class _Row:
 
 
 class MarketEngine:
-    """Books and measurements of one market. All times are UTC ns."""
+    """Books and measurements of one market: `FeedSink` of its session, `Desk` of its intake. All times are UTC ns."""
 
     def __init__(
         self,
@@ -105,6 +105,7 @@ class MarketEngine:
         options: EngineOptions,
         outputs: EngineOutputs,
         health: FeedHealth,
+        make_intake: Callable[[Desk], Intake],
     ) -> None:
         self.feed = feed
         self.market: Market = feed.market
@@ -112,8 +113,8 @@ class MarketEngine:
         self.symbols = tuple(instrument.symbol for instrument in instruments)
         self.outputs = outputs
         self.health = health
-        rule = Rule.SPOT if feed.market is Market.BINANCE_SPOT else Rule.FUTURES
-        self.rows = [_Row(symbol, BookSync(rule)) for symbol in self.symbols]
+        self._intake = make_intake(self)
+        self.rows = [_Row(instrument.symbol, self._intake.open_book(instrument)) for instrument in instruments]
         self._row_of = {symbol: row for row, symbol in enumerate(self.symbols)}
         self.table = DepthTable(len(self.rows))
         self.members = membership([instrument.base for instrument in instruments])
@@ -164,63 +165,106 @@ class MarketEngine:
 
     # -- input (FeedSink) ----------------------------------------------------------------------------------------
 
-    def on_frame(self, recv_ns: int, raw: bytes) -> None:
-        """Take one WebSocket frame. Raises BadFrameError (counted here) for a frame that is not as documented."""
+    def on_frame(self, recv_ns: int, raw: bytes, line: str = "") -> None:
+        """Take one WebSocket frame. Raises BadFrameError for a frame that is not as documented."""
         if recv_ns >= self.grid_ns:
             self.advance(recv_ns)
-        try:
-            message = protocol.decode(raw)
-        except BadFrameError:
-            self.health.bad_frames += 1
-            raise
-        kind = type(message)
-        if kind is DepthData:
-            self._on_depth(recv_ns, message)  # type: ignore[arg-type] # `type() is` is the fast test
-        elif kind is QuoteData:
-            self._on_quote(recv_ns, message)  # type: ignore[arg-type]
+        self._intake.on_frame(recv_ns, raw, line)
 
-    def _on_depth(self, recv_ns: int, data: DepthData) -> None:
-        index = self._row_of.get(data.s)
-        if index is None:
-            self.health.dropped += 1
-            return
+    def on_rest_asked(self, recv_ns: int, path: str) -> None:
+        """Note that a depth request leaves."""
+        self._intake.on_rest_asked(recv_ns, path)
+
+    def on_rest_failed(self, recv_ns: int, path: str, reason: str) -> None:
+        """Note that a depth request brought nothing."""
+        self._intake.on_rest_failed(recv_ns, path, reason)
+
+    def on_rest(self, recv_ns: int, path: str, raw: bytes, *, polled: bool = False) -> None:
+        """Take an answer that carries market data."""
+        if recv_ns >= self.grid_ns:
+            self.advance(recv_ns)
+        self._intake.on_rest(recv_ns, path, raw, polled=polled)
+
+    def on_streams(self, recv_ns: int, symbols: tuple[str, ...], *, up: bool, line: str = "") -> None:
+        """Note that book streams begin or are lost; a lost stream leaves its books unread."""
+        if recv_ns >= self.grid_ns:
+            self.advance(recv_ns)
+        for symbol in symbols:
+            index = self._row_of.get(symbol)
+            if index is not None:
+                row = self.rows[index]
+                row.streaming = self._intake.on_streams(index, recv_ns, up=up, line=line)
+                row.dirty = True
+
+    def on_event(self, event: FeedEvent) -> None:
+        """Pass a rare fact on."""
+        self.outputs.on_event(event)
+
+    # -- what the intake tells (Desk) ----------------------------------------------------------------------------
+
+    def on_applied(self, index: int, recv_ns: int, event_ns: int) -> None:
+        """Note that an update changed a book; one on screen is measured at once when its measurement is old."""
         row = self.rows[index]
-        sync = row.sync
-        outcome = sync.on_diff(data.U, data.u, data.pu, data.b, data.a, recv_ns)
         row.last_input_ns = recv_ns
-        if outcome is Outcome.APPLIED:
-            self.health.applied += 1
-            row.dirty = True
-            if not row.event_ns:
-                row.event_ns = data.E * NS_PER_MS
-            if index in self._watched and recv_ns >= row.fast_ns:
-                row.fast_ns = recv_ns + _FAST_PAUSE_NS
-                self._measure(index, recv_ns, regular=False)
-                self.outputs.on_watched()
-            if data.u == row.quote_id and recv_ns >= row.check_ns:
-                self._check_top(index, recv_ns)
-        elif outcome is Outcome.GAP:
-            self._on_gap(index, recv_ns, data)
-        elif outcome is Outcome.IGNORED:
-            self.health.dropped += 1
+        self.health.applied += 1
+        row.dirty = True
+        if not row.event_ns:
+            row.event_ns = event_ns
+        if index in self._watched and recv_ns >= row.fast_ns:
+            row.fast_ns = recv_ns + _FAST_PAUSE_NS
+            self._measure(index, recv_ns, regular=False)
+            self.outputs.on_watched()
+        if row.quote_id >= 0 and row.sync.last_id == row.quote_id and recv_ns >= row.check_ns:
+            self._check_top(index, recv_ns)
 
-    def _on_gap(self, index: int, recv_ns: int, data: DepthData) -> None:
+    def on_heard(self, index: int, recv_ns: int) -> None:
+        """Note that something came for a book which did not change it."""
+        self.rows[index].last_input_ns = recv_ns
+
+    def on_gap(self, index: int, recv_ns: int, text: str) -> None:
+        """Count a gap, say it, and ask for a snapshot."""
         row = self.rows[index]
+        row.last_input_ns = recv_ns
         row.dirty = True
         self.health.gaps += 1
-        text = f"updates are missing before {data.U}; the book is being loaded again"
         self._event(recv_ns, FeedEventKind.GAP_DETECTED, row.symbol, text)
         self._ask(index, Urgency.RESYNC, recv_ns)
 
-    def _on_quote(self, recv_ns: int, data: QuoteData) -> None:
-        index = self._row_of.get(data.s)
-        if index is None:
-            self.health.dropped += 1
-            return
+    def on_loaded(self, index: int, recv_ns: int, text: str) -> None:
+        """Note that a snapshot is in the book."""
         row = self.rows[index]
-        row.quote_id, row.quote_bid, row.quote_ask = data.u, data.b, data.a
+        self._renew(row)
+        row.exact_bands = [0, 0]
+        row.reach_pct = [0.0, 0.0]
+        self.health.snapshots_loaded += 1
+        self._event(recv_ns, FeedEventKind.SNAPSHOT_LOADED, row.symbol, text)
+
+    def on_polled(self, index: int) -> None:
+        """Note that a snapshot which stands in for streams is in the book."""
+        row = self.rows[index]
+        self._renew(row)
+        row.exact_bands = [0, 0]
+        row.reach_pct = [0.0, 0.0]
+
+    def on_refused(self, index: int, recv_ns: int, text: str, *, again: bool) -> None:
+        """Say that a snapshot could not be used, and perhaps ask for another."""
+        row = self.rows[index]
+        self._renew(row)
+        self._event(recv_ns, FeedEventKind.UPDATE_FAILED, row.symbol, text)
+        if again:
+            self._ask(index, Urgency.RESYNC, recv_ns)
+
+    @staticmethod
+    def _renew(row: _Row) -> None:
+        row.dirty = True
+        row.strikes = 0
+
+    def on_quote(self, index: int, recv_ns: int, update_id: int, bid: float, ask: float) -> None:
+        """Keep the venue's quote, and hold the book's top against it when the book stands at its update."""
+        row = self.rows[index]
+        row.quote_id, row.quote_bid, row.quote_ask = update_id, bid, ask
         row.last_input_ns = recv_ns
-        if data.u == row.sync.last_id and recv_ns >= row.check_ns:
+        if update_id == row.sync.last_id and recv_ns >= row.check_ns:
             self._check_top(index, recv_ns)
 
     def _check_top(self, index: int, recv_ns: int) -> None:
@@ -241,80 +285,17 @@ class MarketEngine:
         )
         self._invalidate(index, recv_ns, text)
 
-    def on_rest_asked(self, recv_ns: int, path: str) -> None:
-        """Keep diffs of the symbol for the snapshot that was asked for."""
-        index = self._row_of.get(protocol.parse_depth_path(self.market, path).symbol)
-        if index is not None:
-            self.rows[index].sync.on_snapshot_asked()
+    def on_news(self, recv_ns: int, updates: Sequence[TickerUpdate]) -> None:
+        """Pass on what is new about instruments."""
+        self.outputs.on_news(self.market, recv_ns, updates)
 
-    def on_rest_failed(self, recv_ns: int, path: str, reason: str) -> None:
-        """Note that the snapshot did not come."""
-        request = protocol.parse_depth_path(self.market, path)
-        index = self._row_of.get(request.symbol)
-        if index is not None:
-            self.rows[index].sync.on_snapshot_failed()
-            self._event(recv_ns, FeedEventKind.UPDATE_FAILED, request.symbol, reason)
+    def on_liquidations(self, recv_ns: int, liquidations: Sequence[Liquidation]) -> None:
+        """Pass on positions closed by force."""
+        self.outputs.on_liquidations(self.market, recv_ns, liquidations)
 
-    def on_rest(self, recv_ns: int, path: str, raw: bytes, *, polled: bool = False) -> None:
-        """Take a depth answer; a bad one is counted, said, and asked for again."""
-        if recv_ns >= self.grid_ns:
-            self.advance(recv_ns)
-        request = protocol.parse_depth_path(self.market, path)
-        index = self._row_of.get(request.symbol)
-        if index is None:
-            self.health.dropped += 1
-            return
-        row = self.rows[index]
-        try:
-            body = protocol.decode_snapshot(raw)
-        except BadFrameError as error:
-            self.health.bad_frames += 1
-            row.sync.on_snapshot_failed()
-            self._event(recv_ns, FeedEventKind.UPDATE_FAILED, row.symbol, f"snapshot refused, {error}")
-            self._ask(index, Urgency.RESYNC, recv_ns)
-            return
-        sync = row.sync
-        load = sync.on_polled if polled else sync.on_snapshot
-        resyncs, applied = sync.counters.resyncs, sync.counters.applied
-        outcome = load(body.lastUpdateId, body.bids, body.asks, request.limit, recv_ns)
-        self.health.resyncs += sync.counters.resyncs - resyncs
-        self.health.applied += sync.counters.applied - applied
-        row.dirty = True
-        row.strikes = 0
-        if outcome is Outcome.TOO_OLD:
-            if polled:
-                return
-            text = "the snapshot is older than the first update kept for it; asking again"
-            self._event(recv_ns, FeedEventKind.UPDATE_FAILED, row.symbol, text)
-            if sync.wants_snapshot:
-                self._ask(index, Urgency.RESYNC, recv_ns)
-            return
-        row.exact_bands = [0, 0]
-        row.reach_pct = [0.0, 0.0]
-        if not polled:
-            self.health.snapshots_loaded += 1
-            text = f"{len(body.bids)} bids and {len(body.asks)} asks"
-            self._event(recv_ns, FeedEventKind.SNAPSHOT_LOADED, row.symbol, text)
-
-    def on_streams(self, recv_ns: int, symbols: tuple[str, ...], *, up: bool) -> None:
-        """Note that diff streams begin or are lost; a lost stream leaves its books unconfirmed and unread."""
-        if recv_ns >= self.grid_ns:
-            self.advance(recv_ns)
-        for symbol in symbols:
-            index = self._row_of.get(symbol)
-            if index is None:
-                continue
-            row = self.rows[index]
-            row.streaming = up
-            row.dirty = True
-            if up:
-                row.sync.on_up(recv_ns)
-            else:
-                row.sync.on_down(recv_ns)
-
-    def on_event(self, event: FeedEvent) -> None:
-        """Pass a rare fact on."""
-        self.outputs.on_event(event)
+    def on_notice(self, recv_ns: int, symbol: str | None, text: str) -> None:
+        """Pass on a rare fact."""
+        self._event(recv_ns, FeedEventKind.NOTICE, symbol, text)
 
     # -- sampling ------------------------------------------------------------------------------------------------
 
@@ -365,13 +346,13 @@ class MarketEngine:
             table.sampled_ns[index] = ts_ns
             return bool(table.coverage[index, BID, 0] != Coverage.NONE)
         row.dirty = False
-        table.measure(index, sync.book, sync.last_id, ts_ns)
+        sync.measure(table, index, ts_ns)
         self.revisions[index] += 1
         bid, ask = table.best[index].tolist()
         if bid > ask:
             # Levels are dropped at regular samples only, so that a replay which nobody watches repeats the run.
-            if regular and not sync.book.crossed():  # levels that proven prices refute are gone now
-                table.measure(index, sync.book, sync.last_id, ts_ns)
+            if regular and not sync.crossed():  # levels that proven prices refute are gone now
+                sync.measure(table, index, ts_ns)
             else:
                 self._on_crossed(index, ts_ns, regular=regular)
                 return False
@@ -441,7 +422,7 @@ class MarketEngine:
         if now_ns >= self._next_expire_ns:
             self._next_expire_ns = now_ns + _EXPIRE_EVERY_NS
             for row in self.rows:
-                if row.sync.book.expire(now_ns - self._expire_ns):
+                if row.sync.expire(now_ns - self._expire_ns):
                     row.dirty = True
 
     def _refresh_if_worn(self, index: int, row: _Row, exact: list[int], known: list[float], now_ns: int) -> None:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 
 from app.books.side import Side
+from app.books.sync import BookSync
 from app.domain.errors import BadFrameError, RecordingError
 from app.domain.health import FeedEvent
-from app.domain.ids import FeedId, Market, Venue
+from app.domain.ids import FeedId, Market
 from app.domain.instruments import Instrument
+from app.services.feeds import KITS
 from app.services.pipeline import MarketEngine
+from app.services.universe import Universe, universe_from_json
 from app.storage.recorder import Entry, Recorder, Recording
-from app.venues.binance import protocol
 from app.venues.feed import FeedSink
 
-_QUOTES: Final = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "BTC", "ETH", "BNB", "EUR", "TRY")
-_UNITS = re.compile(r"^(1000000|10000|1000)(?=[A-Z])")
+_FEEDS: Final = {str(market.feed): market.feed for market in Market}
 
 
 class RecordingSink:
@@ -33,10 +33,10 @@ class RecordingSink:
         self._name = str(feed)
         self._ws = f"{feed}.ws"
 
-    def on_frame(self, recv_ns: int, raw: bytes) -> None:
+    def on_frame(self, recv_ns: int, raw: bytes, line: str = "") -> None:
         """Take one frame."""
-        self._recorder.write(recv_ns, self._ws, raw)
-        self._inner.on_frame(recv_ns, raw)
+        self._recorder.write(recv_ns, f"{self._ws} {line}" if line else self._ws, raw)
+        self._inner.on_frame(recv_ns, raw, line)
 
     def on_rest_asked(self, recv_ns: int, path: str) -> None:
         """Take the note that a request leaves."""
@@ -53,10 +53,11 @@ class RecordingSink:
         self._recorder.write(recv_ns, f"{self._name}.failed {path}", reason)
         self._inner.on_rest_failed(recv_ns, path, reason)
 
-    def on_streams(self, recv_ns: int, symbols: tuple[str, ...], *, up: bool) -> None:
+    def on_streams(self, recv_ns: int, symbols: tuple[str, ...], *, up: bool, line: str = "") -> None:
         """Take the note that streams begin or end."""
-        self._recorder.write(recv_ns, f"{self._name}.streams {'up' if up else 'down'}", ",".join(symbols))
-        self._inner.on_streams(recv_ns, symbols, up=up)
+        source = f"{self._name}.streams {'up' if up else 'down'} {line}".rstrip()
+        self._recorder.write(recv_ns, source, ",".join(symbols))
+        self._inner.on_streams(recv_ns, symbols, up=up, line=line)
 
     def on_event(self, event: FeedEvent) -> None:
         """Pass a rare fact on."""
@@ -66,59 +67,37 @@ class RecordingSink:
 # -- universe ----------------------------------------------------------------------------------------------------
 
 
-def universe_to_json(instruments: Mapping[Market, Iterable[Instrument]]) -> dict[str, list[list[Any]]]:
-    """Return the header's form of the universe."""
-    return {
-        market.value: [[i.symbol, i.pair, i.base, i.quote, i.units, i.tick_size] for i in listed]
-        for market, listed in instruments.items()
-    }
-
-
-def universe_of(recording: Recording) -> dict[Market, tuple[Instrument, ...]]:
-    """Return the recording's universe: from its header, else every symbol it holds a snapshot of."""
-    universe: dict[Market, tuple[Instrument, ...]] = {}
+def universe_of(recording: Recording) -> Universe:
+    """Return the recording's universe: from its header, else every symbol it holds a book of."""
     listed = recording.header.get("universe")
     try:
         if isinstance(listed, dict):
-            for word, rows in listed.items():
-                market = Market(word)
-                universe[market] = tuple(
-                    Instrument(market=market, symbol=s, pair=p, base=b, quote=q, units=int(u), tick_size=t)
-                    for s, p, b, q, u, t in rows
-                )
-            return universe
+            return universe_from_json(listed)
     except (TypeError, ValueError) as error:
         raise RecordingError(f"{recording.path} names a universe that cannot be read: {error}") from error
     found: dict[Market, dict[str, Instrument]] = {}
     for entry in recording:
-        if entry.kind == "rest" and "/depth" in entry.argument:
-            market = feed_of(entry.feed).market
-            try:
-                symbol = protocol.parse_depth_path(market, entry.argument).symbol
-            except BadFrameError as error:
-                raise RecordingError(f"{recording.path}: {error}") from None
-            found.setdefault(market, {}).setdefault(symbol, guess_instrument(market, symbol))
+        if entry.feed == "fathom":
+            continue
+        market = feed_of(entry.feed).market
+        kit = KITS[market.venue]
+        try:
+            symbol = kit.book_symbol(market, entry.kind, entry.argument, entry.raw)
+        except BadFrameError as error:
+            raise RecordingError(f"{recording.path}: {error}") from None
+        if symbol is not None:
+            books = found.setdefault(market, {})
+            if symbol not in books:
+                books[symbol] = kit.guess_instrument(market, symbol)
     return {market: tuple(rows.values()) for market, rows in found.items()}
-
-
-def guess_instrument(market: Market, symbol: str) -> Instrument:
-    """Name base and quote of a symbol without the venue's list: by the quote assets known to end symbols."""
-    name = symbol.partition("_")[0]
-    quote = next((q for q in _QUOTES if name.endswith(q) and len(name) > len(q)), "")
-    base = name.removesuffix(quote)
-    match = _UNITS.match(base) if market is Market.BINANCE_USDM else None
-    units = int(match.group(1)) if match else 1
-    base = base[len(match.group(1)) :] if match else base
-    return Instrument(market=market, symbol=symbol, pair=base + quote, base=base, quote=quote, units=units)
 
 
 def feed_of(name: str) -> FeedId:
     """Return the feed named e.g. `binance.usdm`; raise RecordingError for an unknown one."""
-    venue, _, market = name.partition(".")
-    try:
-        return FeedId(Venue(venue), Market(market))
-    except ValueError:
-        raise RecordingError(f"unknown source {name!r} in the recording") from None
+    feed = _FEEDS.get(name)
+    if feed is None:
+        raise RecordingError(f"unknown source {name!r} in the recording")
+    return feed
 
 
 # -- remembered levels -------------------------------------------------------------------------------------------
@@ -140,7 +119,10 @@ def put_saved(engine: MarketEngine, symbol: str, raw: str) -> None:
         return
     try:
         body = json.loads(raw)
-        book = engine.rows[index].sync.book
+        keeper = engine.rows[index].sync
+        if not isinstance(keeper, BookSync):
+            raise ValueError(f"{engine.market.full_name} keeps no levels from run to run")
+        book = keeper.book
         for name, side in (("bids", book.bids), ("asks", book.asks)):
             levels = np.array(body[name], np.float64).reshape(-1, 3)
             since = np.array([row[2] for row in body[name]], np.int64)
@@ -176,7 +158,8 @@ class Replayer:
         for engine in self.engines.values():
             engine.begin(now_ns)
             if not self._streams_noted:
-                engine.on_streams(now_ns, engine.symbols, up=True)
+                for line in KITS[engine.feed.venue].lines:
+                    engine.on_streams(now_ns, engine.symbols, up=True, line=line)
 
     def feed(self, entry: Entry) -> None:
         """Take one entry."""
@@ -200,16 +183,16 @@ class Replayer:
     def _hand_over(self, engine: MarketEngine, entry: Entry, now: int) -> None:
         kind = entry.kind
         if kind == "ws":
-            engine.on_frame(now, entry.raw.encode())
+            engine.on_frame(now, entry.raw.encode(), entry.argument)
         elif kind in ("rest", "polled"):
-            if "/depth" in entry.argument:
-                engine.on_rest(now, entry.argument, entry.raw.encode(), polled=kind == "polled")
+            engine.on_rest(now, entry.argument, entry.raw.encode(), polled=kind == "polled")
         elif kind == "asked":
             engine.on_rest_asked(now, entry.argument)
         elif kind == "failed":
             engine.on_rest_failed(now, entry.argument, entry.raw)
         elif kind == "streams":
-            engine.on_streams(now, tuple(entry.raw.split(",")), up=entry.argument == "up")
+            word, _, line = entry.argument.partition(" ")
+            engine.on_streams(now, tuple(entry.raw.split(",")), up=word == "up", line=line)
         elif kind == "saved":
             put_saved(engine, entry.argument, entry.raw)
         else:

@@ -1,4 +1,7 @@
-"""Put remembered levels beneath fresh books at the start, and take them from the books at the end."""
+"""Put remembered levels beneath fresh books at the start, and take them from the books at the end.
+
+Only books of snapshots and diffs can use levels beyond a snapshot; books of a fixed window cannot.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from app.books.side import Side
+from app.books.sync import BookSync
 from app.domain.ids import Market
 from app.services.pipeline import MarketEngine
 from app.services.recording import saved_to_json
@@ -33,7 +37,10 @@ def recall(engines: Mapping[Market, MarketEngine], folder: Path, not_before_ns: 
             index = engine.index_of(symbol)
             if index is None:
                 continue
-            book = engine.rows[index].sync.book
+            keeper = engine.rows[index].sync
+            if not isinstance(keeper, BookSync):
+                continue
+            book = keeper.book
             try:
                 sides = [
                     (side, *packed.unpack()) for side, packed in ((book.bids, saved.bids), (book.asks, saved.asks))
@@ -52,7 +59,7 @@ def record(engines: Mapping[Market, MarketEngine], recorder: Recorder, now_ns: i
     """Write down what was recalled, so that a replay starts from the same books."""
     for engine in engines.values():
         for row in engine.rows:
-            if len(row.sync.book):
+            if isinstance(row.sync, BookSync) and len(row.sync.book):
                 raw = saved_to_json({"bids": row.sync.book.bids, "asks": row.sync.book.asks})
                 recorder.write(now_ns, f"{engine.feed}.saved {row.symbol}", raw)
 
@@ -62,7 +69,10 @@ def remember(engine: MarketEngine, folder: Path, now_ns: int) -> None:
     books = {
         row.symbol: SavedBook(_pack(row.sync.book.bids, now_ns), _pack(row.sync.book.asks, now_ns))
         for row in engine.rows
+        if isinstance(row.sync, BookSync)
     }
+    if not books:
+        return
     save_books(_file(folder, engine), str(engine.feed), books)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from app.domain.clock import Clock
 from app.domain.health import FeedEvent, FeedHealth, LinkHealth, LinkState
-from app.domain.ids import FeedId, Market, Venue
+from app.domain.ids import Market
+from app.services.feeds import make_intake
 from app.services.pipeline import EngineOptions, EngineOutputs, MarketEngine
 from app.services.recording import Replayer, sample_ms_of, started_ns_of, streams_noted_in, universe_of
 from app.settings.store import Settings
@@ -38,11 +39,11 @@ class ReplayCore:
         self.feeds: list[FeedHealth] = []
         options = EngineOptions(sample_ms=sample_ms, unconfirmed_hours=settings.number("books.unconfirmed_hours"))
         for market, instruments in universe.items():
-            feed = FeedId(Venue.BINANCE, market)
+            feed = market.feed
             link = LinkHealth(name="recording", feed=feed, url=recording.path.name, state=LinkState.LIVE)
             health = FeedHealth(feed=feed, links=[link])
             self.feeds.append(health)
             outputs = EngineOutputs(ticks=(self.ticks,), on_minute=self.history.write_minute, on_event=on_event)
-            self.engines[market] = MarketEngine(feed, instruments, options, outputs, health)
+            self.engines[market] = MarketEngine(feed, instruments, options, outputs, health, make_intake)
         noted = streams_noted_in(recording)
         self.replayer = Replayer(self.engines, started_ns_of(recording), streams_noted=noted)

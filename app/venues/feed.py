@@ -82,6 +82,10 @@ class Desk(Protocol):
         """Note that an update changed the book; event_ns is the venue's time of it (UTC ns, 0: not given)."""
         ...
 
+    def on_heard(self, index: int, recv_ns: int) -> None:
+        """Note that something came for the book which did not change it: it is not stale."""
+        ...
+
     def on_gap(self, index: int, recv_ns: int, text: str) -> None:
         """Note that updates are missing: counted, logged, a snapshot is asked for."""
         ...

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from app.books.sync import BookState
+from app.books.keeper import BookState
 from app.domain.clock import Clock
 from app.domain.ids import Market
 from app.domain.units import ASK, BID
@@ -56,7 +56,7 @@ class LiveBooks:
         hidden = sync.state is BookState.WAITING
         state, reason = _words(engine, index)
         none = (np.empty(0), np.empty(0), np.empty(0, np.int64))
-        bids, asks = (none, none) if hidden else (sync.book.bids.levels(levels), sync.book.asks.levels(levels))
+        bids, asks = (none, none) if hidden else (sync.levels(BID, levels), sync.levels(ASK, levels))
         one = slice(index, index + 1)
         counters = sync.counters
         return BookView(

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from app.books.sync import BookState
+from app.books.depth import side_is_complete
+from app.books.keeper import BookState
 from app.domain.coverage import Coverage, Known
 from app.domain.ids import Market
 from app.domain.units import ASK, BID, DEPTHS_PCT
@@ -219,7 +220,7 @@ def _coin_facts(engine: MarketEngine, index: int, line: Line) -> tuple[tuple[str
         facts.append((f"best {name}", formats.full(float(table.best[index, side]), 8).rstrip("0").rstrip(".")))
         if band is not None:
             facts.append((f"{name} threshold {DEPTHS_PCT[band]:g} %", f"{threshold[side, band]:.8g}"))
-        reach = "the whole side" if row.sync.book.side(side).complete else f"{known:.3g} %"
+        reach = "the whole side" if side_is_complete(side, known) else f"{known:.3g} %"
         facts.append((f"{name} known to", reach))
     counters = row.sync.counters
     facts.append(("last update id", str(row.sync.last_id)))

@@ -10,14 +10,13 @@ from typing import Final
 import numpy as np
 
 from app.domain.coverage import Coverage, Known
-from app.domain.ids import Market
+from app.domain.ids import Market, MarketKind, Venue
 from app.domain.units import ASK, BID, depth_index
 from app.indicators.window import FloatArray, IntArray
 from app.viewmodels.linking import DEFAULT_GROUP, LinkBus
 from app.viewmodels.naming import pair_of
 from app.viewmodels.sources import BookSource, BookView
 
-MARKETS: Final[tuple[Market, ...]] = tuple(Market)
 BAND: Final = depth_index(5.0)
 
 
@@ -73,7 +72,7 @@ class Cell:
 
 @dataclass(slots=True)
 class Row:
-    """One pair on both markets."""
+    """One pair on both markets of the venue."""
 
     pair: str
     rank: int
@@ -81,12 +80,13 @@ class Row:
 
 
 class SymbolsModel:
-    """The rows, their order, the filter and the favourites of a symbol list."""
+    """The rows, their order, the filter and the favourites of the symbol list of one venue at a time."""
 
     def __init__(self, books: BookSource, links: LinkBus, link_group: str | None = DEFAULT_GROUP) -> None:
         self._books = books
         self._links = links
         self._link_group = link_group
+        self._venue = Venue.BINANCE
         self._rows: list[Row] = []
         self._listing: tuple[tuple[str, ...], ...] = ()
         self._next = 0
@@ -120,14 +120,35 @@ class SymbolsModel:
         if self._link_group is not None:
             self._links.publish(self._link_group, pair)
 
+    @property
+    def venue(self) -> Venue:
+        """Return the venue whose books are listed."""
+        return self._venue
+
+    @property
+    def markets(self) -> tuple[Market, Market]:
+        """Return the venue's spot and futures, in the order of a row's cells."""
+        return Market.of(self._venue, MarketKind.SPOT), Market.of(self._venue, MarketKind.FUTURES)
+
+    def venues(self) -> tuple[Venue, ...]:
+        """Return the venues that have books."""
+        return tuple(dict.fromkeys(market.venue for market in Market if self._books.symbols(market)))
+
+    def set_venue(self, venue: Venue) -> None:
+        """List the books of another venue."""
+        if venue is not self._venue:
+            self._venue = venue
+            self._rows = []
+            self.reload()
+
     def reload(self) -> bool:
         """Read which symbols there are; return whether that has changed."""
-        listing = tuple(tuple(self._books.symbols(market)) for market in MARKETS)
+        listing = tuple(tuple(self._books.symbols(market)) for market in self.markets)
         if listing == self._listing:
             return False
         self._listing = listing
         by_pair: dict[str, dict[Market, str]] = {}
-        for market, symbols in zip(MARKETS, listing, strict=True):
+        for market, symbols in zip(self.markets, listing, strict=True):
             for symbol in symbols:
                 by_pair.setdefault(pair_of(symbol), {}).setdefault(market, symbol)
         known = {row.pair: row for row in self._rows}
@@ -138,7 +159,7 @@ class SymbolsModel:
                 old.cells[index]
                 if old is not None and old.cells[index].symbol == symbols_of.get(market)
                 else Cell(symbol=symbols_of.get(market))
-                for index, market in enumerate(MARKETS)
+                for index, market in enumerate(self.markets)
             )
             self._rows.append(Row(pair, rank, cells))
         self._next = 0
@@ -169,7 +190,7 @@ class SymbolsModel:
 
     def _read(self, row: Row) -> int:
         moved = 0
-        for market, cell in zip(MARKETS, row.cells, strict=True):
+        for market, cell in zip(self.markets, row.cells, strict=True):
             if cell.symbol is None:
                 continue
             revision = self._books.book_revision(market, cell.symbol)

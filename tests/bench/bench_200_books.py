@@ -23,6 +23,7 @@ from app.domain.instruments import Instrument
 from app.domain.units import NS_PER_MS, NS_PER_S
 from app.services.pipeline import EngineOptions, EngineOutputs, MarketEngine
 from app.venues.binance import protocol
+from app.venues.binance.intake import BinanceIntake
 from tests.bench.bench_books import ROOT, load
 
 HEAVY, SMALL = 20, 180
@@ -68,7 +69,7 @@ def build() -> tuple[MarketEngine, list[list[bytes]]]:
     heavy_snapshot, heavy_frames = load()
     symbols = [f"H{n}USDT" for n in range(HEAVY)] + [f"S{n}USDT" for n in range(SMALL)]
     instruments = [Instrument(market=Market.BINANCE_USDM, symbol=s, pair=s, base=s[:-4], quote="USDT") for s in symbols]
-    engine = MarketEngine(FEED, instruments, EngineOptions(), EngineOutputs(), FeedHealth(feed=FEED))
+    engine = MarketEngine(FEED, instruments, EngineOptions(), EngineOutputs(), FeedHealth(feed=FEED), BinanceIntake)
     engine.begin(START_NS)
     small_snapshot = _snapshot(400)
     frames = []

@@ -18,6 +18,7 @@ from app.sim.server import BinanceSim
 from app.venues.backoff import BackoffPolicy
 from app.venues.bans import BanStore
 from app.venues.binance.api import load_universe, open_api
+from app.venues.binance.intake import BinanceIntake
 from app.venues.binance.priming import PrimingOptions
 from app.venues.binance.session import BinanceSession, SessionOptions
 from app.venues.binance.urls import BinanceEndpoints
@@ -108,6 +109,7 @@ class Rig:
             EngineOptions(),
             EngineOutputs(on_event=self.events.append, ask_snapshot=self._ask),
             self.health,
+            BinanceIntake,
         )
         self.sink = LoggedSink(self.engine)
         self.session: BinanceSession

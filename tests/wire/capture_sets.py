@@ -9,10 +9,12 @@ from pathlib import Path
 from app.domain.health import FeedHealth
 from app.domain.ids import Market
 from app.services.captures import read_captures
+from app.services.feeds import make_intake
 from app.services.pipeline import EngineOptions, EngineOutputs, MarketEngine
-from app.services.recording import feed_of, guess_instrument
+from app.services.recording import feed_of
 from app.storage.recorder import Entry
 from app.venues.binance import protocol
+from app.venues.naming import guess_instrument
 
 
 @dataclass(frozen=True)
@@ -71,4 +73,6 @@ def engine_for(entries: Sequence[Entry], outputs: EngineOutputs | None = None) -
     (name,) = feeds
     feed = feed_of(name)
     instruments = [guess_instrument(feed.market, symbol) for symbol in symbols]
-    return MarketEngine(feed, instruments, EngineOptions(), outputs or EngineOutputs(), FeedHealth(feed=feed))
+    return MarketEngine(
+        feed, instruments, EngineOptions(), outputs or EngineOutputs(), FeedHealth(feed=feed), make_intake
+    )

@@ -12,10 +12,11 @@ from app.domain.errors import BadFrameError
 from app.domain.health import FeedEvent, FeedEventKind, FeedHealth
 from app.domain.ids import FeedId, Market, Venue
 from app.services.pipeline import EngineOptions, EngineOutputs, MarketEngine
-from app.services.recording import guess_instrument
 from app.venues.binance import protocol
+from app.venues.binance.intake import BinanceIntake
 from app.venues.binance.messages import DepthData, QuoteData
 from app.venues.feed import Urgency
+from app.venues.naming import guess_instrument
 
 SPOT = (
     b'{"stream":"bnbbtc@depth@100ms","data":{"e":"depthUpdate","E":1672515782136,"s":"BNBBTC","U":157,"u":160,'
@@ -275,7 +276,7 @@ def test_bad_input_is_counted_and_said_and_costs_one_symbol_a_resync_at_most() -
     )
     symbols = ("BNBBTC", "ETHBTC")
     instruments = [guess_instrument(Market.BINANCE_SPOT, symbol) for symbol in symbols]
-    engine = MarketEngine(feed, instruments, EngineOptions(), outputs, FeedHealth(feed=feed))
+    engine = MarketEngine(feed, instruments, EngineOptions(), outputs, FeedHealth(feed=feed), BinanceIntake)
     engine.begin(1_000_000_000)
     good = b'{"lastUpdateId":156,"bids":[["0.0023","1"]],"asks":[["0.0028","1"]]}'
     path = protocol.depth_path(Market.BINANCE_SPOT, "BNBBTC", 1000)

@@ -18,10 +18,12 @@ from app.domain.errors import RecordingError
 from app.domain.health import FeedHealth
 from app.domain.ids import FeedId, Market, Venue
 from app.services.captures import read_captures
+from app.services.feeds import make_intake
 from app.services.pipeline import EngineOptions, EngineOutputs, MarketEngine
-from app.services.recording import RecordingSink, Replayer, feed_of, guess_instrument, started_ns_of, universe_of
+from app.services.recording import RecordingSink, Replayer, feed_of, started_ns_of, universe_of
 from app.storage.recorder import Entry, Recorder, Recording
 from app.storage.rows import MinuteBlock
+from app.venues.naming import guess_instrument
 
 HEADER = {"format": "fathom-recording", "version": 1}
 
@@ -93,7 +95,7 @@ def test_what_a_session_hands_over_is_written_down_and_replays_to_the_same_minut
     }
     recorder = Recorder(path, header, pytest.fail)
     outputs = EngineOutputs(on_minute=blocks.append)
-    engine = MarketEngine(feed, instruments, EngineOptions(), outputs, FeedHealth(feed=feed))
+    engine = MarketEngine(feed, instruments, EngineOptions(), outputs, FeedHealth(feed=feed), make_intake)
     sink = RecordingSink(feed, engine, recorder)
     engine.begin(start)
     sink.on_streams(start, symbols, up=True)

@@ -108,6 +108,11 @@ def parse_depth_path(market: Market, path: str) -> SnapshotRequest:
     return SnapshotRequest(symbol, min(int(text), MAX_LIMIT[market]))
 
 
+def is_depth_path(path: str) -> bool:
+    """Tell whether a path asks for a snapshot."""
+    return urlsplit(path).path.endswith("/depth")
+
+
 def depth_path(market: Market, symbol: str, limit: int) -> str:
     """Return the REST path that asks for a snapshot."""
     return f"{DEPTH_PATH[market]}?symbol={symbol}&limit={limit}"

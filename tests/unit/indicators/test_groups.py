@@ -13,7 +13,7 @@ from app.domain.coverage import Coverage
 from app.domain.ids import Market
 from app.indicators.aggregate import aggregate
 from app.indicators.groups import GROUPS, TOP_TEN, Group, Subject, membership
-from app.services.recording import guess_instrument
+from app.venues.naming import guess_instrument
 
 OUT = {
     "TOTAL": set(),

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from app.domain.health import FeedEvent, FeedHealth
 from app.domain.ids import FeedId, Market, Venue
 from app.services.pipeline import EngineOptions, EngineOutputs, MarketEngine
-from app.services.recording import guess_instrument
 from app.storage.rows import GroupTick, MinuteBlock, TickBatch
+from app.venues.binance.intake import BinanceIntake
 from app.venues.feed import Urgency
+from app.venues.naming import guess_instrument
 
 MS = 1_000_000
 MINUTE = 60_000 * MS
@@ -49,7 +50,7 @@ def engine_of(
     )
     instruments = [guess_instrument(Market.BINANCE_SPOT, symbol) for symbol in symbols]
     options = EngineOptions(sample_ms=sample_ms, unconfirmed_hours=unconfirmed_hours)
-    engine = MarketEngine(FEED, instruments, options, outputs, FeedHealth(feed=FEED))
+    engine = MarketEngine(FEED, instruments, options, outputs, FeedHealth(feed=FEED), BinanceIntake)
     engine.begin(start_ns)
     return engine, given
 

@@ -18,6 +18,7 @@ from app.domain.instruments import Instrument
 from app.services import remembered
 from app.services.pipeline import EngineOptions, EngineOutputs, MarketEngine
 from app.storage.saved_books import SavedBook, SavedSide, load_books, save_books
+from app.venues.binance.intake import BinanceIntake
 
 HOUR_NS = 3_600_000_000_000
 FEED = FeedId(Venue.BINANCE, Market.BINANCE_SPOT)
@@ -28,7 +29,7 @@ def engine() -> MarketEngine:
         Instrument(market=Market.BINANCE_SPOT, symbol=s, pair=s, base=s[:3], quote="USDT")
         for s in ("BTCUSDT", "ETHUSDT")
     ]
-    return MarketEngine(FEED, listed, EngineOptions(), EngineOutputs(), FeedHealth(feed=FEED))
+    return MarketEngine(FEED, listed, EngineOptions(), EngineOutputs(), FeedHealth(feed=FEED), BinanceIntake)
 
 
 def fill(book: OrderBook) -> None:
