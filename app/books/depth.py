@@ -102,6 +102,11 @@ class DepthTable:
         return edges
 
 
+def side_is_complete(which: int, known_to_pct: float) -> bool:
+    """Tell from `DepthTable.known_to_pct` whether a side is known to its end."""
+    return known_to_pct >= 100.0 if which == BID else known_to_pct == math.inf
+
+
 def known_to_pct(side: Side, best_key: float) -> float:
     """Return how far from its best price a side is proven, in percent of that price (see `DepthTable`)."""
     if side.reach_key == math.inf:
