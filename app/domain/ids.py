@@ -19,6 +19,11 @@ class Venue(StrEnum):
         """Name for people."""
         return self.value.capitalize()
 
+    @property
+    def markets(self) -> tuple[Market, ...]:
+        """Return its markets, spot first."""
+        return tuple(market for market in Market if market.venue is self)
+
 
 class MarketKind(StrEnum):
     """What is traded: coins themselves, or futures on them."""

@@ -50,9 +50,7 @@ def endpoints_of(settings: Settings) -> BinanceEndpoints:
 
 def markets_of(settings: Settings) -> tuple[Market, ...]:
     """Return the markets that are switched on."""
-    return tuple(
-        market for market in Market if market.venue is Venue.BINANCE and settings.flag(f"binance.{market.word}.enabled")
-    )
+    return tuple(market for market in Venue.BINANCE.markets if settings.flag(f"binance.{market.word}.enabled"))
 
 
 def listed_pairs(settings: Settings) -> list[str]:

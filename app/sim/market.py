@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.domain.ids import Market
+from app.domain.ids import Market, Venue
 from app.sim.book import Changes, SimBook
 from app.sim.factors import Factors
 from app.sim.universe import Listing, build_listings, by_symbol
@@ -64,7 +64,7 @@ class SimMarket:
         }
         self.books: dict[Market, dict[str, SimBook]] = {}
         self._paces: dict[Market, dict[str, _Pace]] = {}
-        self._fill(tuple(Market))
+        self._fill(Venue.BINANCE.markets)
 
     def _fill(self, markets: Sequence[Market]) -> None:
         for market in markets:
@@ -83,7 +83,7 @@ class SimMarket:
         chance = (0.64 - 0.0036 * listing.pair) * self.rate
         return _Pace(min(1.0, max(0.05, chance)), *_MINOR_EDITS)
 
-    def restart(self, markets: Sequence[Market] = tuple(Market)) -> None:
+    def restart(self, markets: Sequence[Market] = Venue.BINANCE.markets) -> None:
         """Throw the books of some markets away and fill new ones at today's prices; ids go on far above the old."""
         if Market.BINANCE_USDM in markets:
             self._futures_id += RESTART_ID_JUMP

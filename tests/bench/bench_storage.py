@@ -23,7 +23,7 @@ import numpy.typing as npt
 from redis.asyncio import Redis
 
 from app.domain.clock import SystemClock
-from app.domain.ids import Market
+from app.domain.ids import Market, Venue
 from app.indicators.groups import GROUPS, Group
 from app.indicators.window import DepthWindow
 from app.storage.database import Database, sqlite_url
@@ -168,7 +168,7 @@ def median_ms(seconds: list[float]) -> float:
 
 
 async def minutes_in_sqlite(folder: Path) -> list[Row]:
-    blocks = [block(market) for market in Market]
+    blocks = [block(market) for market in Venue.BINANCE.markets]
     database = Database(sqlite_url(folder / "wide.sqlite"))
     database.open()
     peer = open_long(folder / "long.sqlite")
@@ -239,7 +239,7 @@ def minutes_in_postgres() -> list[Row]:
         server.start()
         database = Database(server.url("postgres"))
         database.open()
-        blocks = [block(market) for market in Market]
+        blocks = [block(market) for market in Venue.BINANCE.markets]
         writes = [
             timed(lambda moment=moment: database.write_minutes(moment))  # type: ignore[misc]
             for moment in (at_minute(blocks, minute) for minute in range(MINUTES // 2))
@@ -279,7 +279,7 @@ def batch(rows: npt.NDArray[np.int64], ts_ms: int, market: Market) -> TickBatch:
 
 def phases() -> list[TickBatch]:
     """Return the batches of one round: four phases of 25 symbols on two markets, as the engines give them."""
-    return [batch(np.arange(phase, 100, 4), 0, market) for phase in range(4) for market in Market]
+    return [batch(np.arange(phase, 100, 4), 0, market) for phase in range(4) for market in Venue.BINANCE.markets]
 
 
 async def paced(give: Callable[[TickBatch], object]) -> tuple[float, float]:

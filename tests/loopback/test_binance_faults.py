@@ -11,13 +11,13 @@ from dataclasses import replace
 import pytest
 
 from app.domain.coverage import Coverage
-from app.domain.ids import Market
+from app.domain.ids import Market, Venue
 from app.domain.units import ASK, BID, DEPTHS_PCT
 from app.services.pipeline import EngineOutputs
 from app.storage.rows import GroupTick, TickBatch
 from tests.loopback.binance_rig import PAIRS, Rig, running, simulated
 
-MARKETS = pytest.mark.parametrize("market", [Market.BINANCE_SPOT, Market.BINANCE_USDM])
+MARKETS = pytest.mark.parametrize("market", Venue.BINANCE.markets)
 
 
 class Published:

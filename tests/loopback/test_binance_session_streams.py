@@ -9,13 +9,13 @@ import pytest
 
 from app.domain.errors import FatalFeedError
 from app.domain.health import FeedEventKind, LinkState
-from app.domain.ids import Market
+from app.domain.ids import Market, Venue
 from app.sim.server import BinanceSim
 from app.venues.binance.urls import BinanceEndpoints
 from app.venues.feed import Urgency
 from tests.loopback.binance_rig import QUICK_LINK, Rig, endpoints, quick, running, simulated, started
 
-MARKETS = pytest.mark.parametrize("market", [Market.BINANCE_SPOT, Market.BINANCE_USDM])
+MARKETS = pytest.mark.parametrize("market", Venue.BINANCE.markets)
 
 
 def venue_count(sim: BinanceSim, market: Market, name: str) -> int:
