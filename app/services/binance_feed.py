@@ -179,6 +179,7 @@ def make_session(
         link=LinkOptions(stale_after_s=settings.number("binance.stale_after")),
         priming=PrimingOptions(steady_share=settings.number("binance.weight_share")),
         bans_file=paths.bans,
+        news=settings.flag("binance.news"),
     )
     return BinanceSession(feed.market, instruments, endpoints_of(settings), sink, health, clock, options)
 

@@ -106,6 +106,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         help="at start rank the USDT pairs by 24 h quote volume instead of taking the list as it is",
     ),
     Setting(
+        key="binance.news",
+        kind=bool,
+        default=True,
+        help="follow tickers, funding and liquidations of every instrument for the scanner",
+    ),
+    Setting(
         key="binance.streams_per_connection",
         kind=int,
         default=100,

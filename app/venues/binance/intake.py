@@ -9,6 +9,7 @@ from app.domain.instruments import Instrument
 from app.domain.units import NS_PER_MS
 from app.venues.binance import protocol
 from app.venues.binance.messages import DepthData, QuoteData
+from app.venues.binance.news_protocol import News, decode_rest, quote_update
 from app.venues.feed import Desk
 
 
@@ -43,6 +44,8 @@ class BinanceIntake:
             self._on_depth(recv_ns, message)  # type: ignore[arg-type] # `type() is` is the fast test
         elif kind is QuoteData:
             self._on_quote(recv_ns, message)  # type: ignore[arg-type]
+        elif kind is News:
+            self._on_news(recv_ns, message)  # type: ignore[arg-type]
 
     def _on_depth(self, recv_ns: int, data: DepthData) -> None:
         index = self._row_of.get(data.s)
@@ -64,9 +67,15 @@ class BinanceIntake:
     def _on_quote(self, recv_ns: int, data: QuoteData) -> None:
         index = self._row_of.get(data.s)
         if index is None:
-            self._desk.health.dropped += 1
-            return
-        self._desk.on_quote(index, recv_ns, data.u, data.b, data.a)
+            self._desk.on_news(recv_ns, (quote_update(data),))
+        else:
+            self._desk.on_quote(index, recv_ns, data.u, data.b, data.a)
+
+    def _on_news(self, recv_ns: int, news: News) -> None:
+        if news.updates:
+            self._desk.on_news(recv_ns, news.updates)
+        if news.liquidations:
+            self._desk.on_liquidations(recv_ns, news.liquidations)
 
     def on_streams(self, index: int, recv_ns: int, *, up: bool, line: str) -> bool:
         """Note that the diff stream of a book begins or is lost; a lost one leaves its book unconfirmed and unread."""
@@ -96,6 +105,15 @@ class BinanceIntake:
         """Take an answer; a bad one is counted, said, and asked for again."""
         if protocol.is_depth_path(path):
             self._on_snapshot(recv_ns, path, raw, polled=polled)
+            return
+        try:
+            news = decode_rest(path, raw)
+        except BadFrameError as error:
+            self._desk.health.bad_frames += 1
+            self._desk.on_notice(recv_ns, None, f"an answer was refused, {error}")
+            return
+        if news is not None:
+            self._on_news(recv_ns, news)
 
     def _on_snapshot(self, recv_ns: int, path: str, raw: bytes, *, polled: bool) -> None:
         desk = self._desk

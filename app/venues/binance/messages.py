@@ -80,3 +80,112 @@ class Probe(Struct, gc=False):
     code: int | None = None
     msg: str | None = None
     error: dict[str, object] | None = None
+
+
+Price0 = Annotated[float, Meta(ge=0.0, lt=1e15)]
+"""0 where nothing was traded."""
+Money = Annotated[float, Meta(ge=0.0, lt=1e18)]
+Rate = Annotated[float, Meta(gt=-10.0, lt=10.0)]
+
+
+class MiniTicker(Struct, gc=False):
+    """One row of `!miniTicker@arr`: rolling 24 h last, open, high, low, volume and turnover."""
+
+    s: str
+    c: Price0
+    o: Price0
+    h: Price0
+    l: Price0  # noqa: E741 # the venue's name
+    v: Money
+    q: Money
+    E: Millis = 0
+    st: int = 1
+
+
+class MarkPrice(Struct, gc=False):
+    """One row of `!markPrice@arr@1s`; `r` is "" where no funding is paid."""
+
+    s: str
+    p: Price0
+    i: Price0 | str = ""
+    r: Rate | str = ""
+    T: Millis = 0
+    E: Millis = 0
+    st: int = 1
+
+
+class ForcedOrder(Struct, gc=False):
+    """The order inside `!forceOrder@arr`; S is the order's side."""
+
+    s: str
+    S: str
+    q: Quantity
+    p: Price0
+    ap: Price0 = 0.0
+    T: Millis = 0
+    st: int = 1
+
+
+class ForceOrder(Struct, gc=False):
+    """One event of `!forceOrder@arr`."""
+
+    o: ForcedOrder
+    E: Millis = 0
+    st: int = 1
+
+
+class MiniTickersFrame(Struct, gc=False):
+    """All-market mini tickers in the wrapper."""
+
+    data: list[MiniTicker]
+
+
+class MarkPricesFrame(Struct, gc=False):
+    """All-market mark prices in the wrapper."""
+
+    data: list[MarkPrice]
+
+
+class ForceOrderFrame(Struct, gc=False):
+    """A liquidation order in the wrapper."""
+
+    data: ForceOrder
+
+
+class DayTicker(Struct, gc=False):
+    """One row of REST `/ticker/24hr`."""
+
+    symbol: str
+    lastPrice: Price0
+    openPrice: Price0
+    highPrice: Price0
+    lowPrice: Price0
+    volume: Money
+    quoteVolume: Money
+    closeTime: Millis = 0
+
+
+class BookTicker(Struct, gc=False):
+    """One row of REST `/ticker/bookTicker`."""
+
+    symbol: str
+    bidPrice: Price0
+    bidQty: Quantity
+    askPrice: Price0
+    askQty: Quantity
+    time: Millis = 0
+
+
+class FundingInfo(Struct, gc=False):
+    """One row of REST `/fapi/v1/fundingInfo`; symbols that are not listed pay every 8 h."""
+
+    symbol: str
+    fundingIntervalHours: Annotated[int, Meta(ge=1, le=24)] = 8
+
+
+class OpenInterest(Struct, gc=False):
+    """REST `/fapi/v1/openInterest`: open contracts of one symbol, one side counted."""
+
+    symbol: str
+    openInterest: Quantity
+    time: Millis = 0

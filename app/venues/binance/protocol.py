@@ -1,8 +1,8 @@
 """From Binance's bytes to typed market data, without any input or output of its own (sans-I/O).
 
-`decode` turns one WebSocket frame into a depth update, a quote, a notice or nothing (an answer to a control frame, a
-stream we did not ask for); `decode_snapshot` turns a REST depth body and the path that asked for it into a snapshot.
-Anything that does not have the documented shape raises `BadFrameError` with a sentence.
+`decode` turns one WebSocket frame into a depth update, a quote, market news, a notice or nothing (an answer to a
+control frame, a stream we did not ask for); `decode_snapshot` turns a REST depth body into a snapshot. Anything that
+does not have the documented shape raises `BadFrameError` with a sentence.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import msgspec
 from app.domain.errors import BadFrameError
 from app.domain.ids import Market
 from app.venues.binance.messages import DepthData, DepthFrame, DepthSnapshot, Probe, QuoteData, QuoteFrame
+from app.venues.binance.news_protocol import News, decode_stream
 
 MAX_LIMIT: Final = {Market.BINANCE_SPOT: 5000, Market.BINANCE_USDM: 1000}
 DEPTH_PATH: Final = {Market.BINANCE_SPOT: "/api/v3/depth", Market.BINANCE_USDM: "/fapi/v1/depth"}
@@ -42,7 +43,7 @@ _REFUSED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What the decoder raises on bad input; RecursionError on JSON that is nested too deeply."""
 
 
-def decode(raw: bytes) -> DepthData | QuoteData | ServerShutdown | None:
+def decode(raw: bytes) -> DepthData | QuoteData | News | ServerShutdown | None:
     """Decode one frame; None for frames that carry nothing for us. Raises BadFrameError."""
     head = raw[:_HEAD] if raw.startswith(_WRAPPED) else b""
     try:
@@ -59,12 +60,14 @@ def _ours(data: DepthData | QuoteData) -> DepthData | QuoteData | None:
     return data if data.st == _USD_MARGINED else None
 
 
-def _decode_other(raw: bytes) -> DepthData | QuoteData | ServerShutdown | None:
+def _decode_other(raw: bytes) -> DepthData | QuoteData | News | ServerShutdown | None:
     """Decode a frame without a known stream name at its head: raw streams, answers, errors, notices."""
     probe = _probe.decode(raw)
     name = probe.stream or ""
     if probe.e == "serverShutdown" or name.endswith("!serverShutdown"):
         return ServerShutdown()
+    if name.startswith("!"):
+        return decode_stream(name, raw)
     if "@depth" in name:
         return _ours(_depth.decode(raw).data)
     if "@bookTicker" in name:

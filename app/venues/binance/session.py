@@ -23,6 +23,7 @@ from app.domain.instruments import Instrument
 from app.domain.units import NS_PER_S
 from app.venues.bans import BanStore
 from app.venues.binance.api import MarketApi, open_api
+from app.venues.binance.news import HOT_CAPACITY, MarketNews
 from app.venues.binance.polling import Poller
 from app.venues.binance.priming import PrimingOptions, SnapshotQueue
 from app.venues.binance.shard import STREAMS_PER_SYMBOL, Shard
@@ -53,6 +54,8 @@ class SessionOptions:
     clock_every_s: float = 600.0
     listing_every_s: float = 1800.0
     bans_file: Path | None = None
+    news: bool = False
+    """Whether to follow tickers, funding and liquidations of the whole market beside the books."""
 
 
 class BinanceSession:
@@ -94,6 +97,7 @@ class BinanceSession:
         self._queue = SnapshotQueue(api, self._symbols, self, health, clock, self._options.priming)
         self._shards = self._make_shards()
         self._shard_of = {symbol: shard for shard in self._shards for symbol in shard.symbols}
+        self._news = MarketNews(self._api, endpoints, sink, health, clock, self.stamp, self._symbols)
         self._poller = Poller(
             self._api, self, clock, self._options.fallback_after_s, self._options.priming.steady_share
         )
@@ -134,6 +138,15 @@ class BinanceSession:
         """Drop the queue of snapshots; only books that break or come on screen are asked for."""
         self._queue.cancel()
 
+    @property
+    def hot_capacity(self) -> int:
+        """Return how many symbols besides those with books may have live quotes."""
+        return HOT_CAPACITY if self._options.news else 0
+
+    def set_hot(self, symbols: Collection[str]) -> None:
+        """Stream quotes of exactly these symbols besides those with books."""
+        self._news.set_hot(symbols)
+
     # -- life ----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -152,6 +165,9 @@ class BinanceSession:
                 group.create_task(self._keep_clock(), name=f"clock {self.health.feed}")
                 group.create_task(self._keep_listing(), name=f"listing {self.health.feed}")
                 group.create_task(self._keep_counters(), name=f"counters {self.health.feed}")
+                if self._options.news:
+                    news = self._news.run(self._options.link, self._attempts, self._random)
+                    group.create_task(news, name=f"news {self.health.feed}")
         except ExceptionGroup as failures:
             raise _first_of(failures) from None
         finally:

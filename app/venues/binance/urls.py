@@ -48,6 +48,12 @@ class BinanceEndpoints:
             return f"{self.spot_ws.rstrip('/')}/stream"
         return f"{self.usdm_ws.rstrip('/').removesuffix('/public')}/public/stream"
 
+    def news(self, market: Market) -> str:
+        """Return the address of a market's all-market streams."""
+        if market is Market.BINANCE_SPOT:
+            return self.streams(market)
+        return f"{self.usdm_ws.rstrip('/').removesuffix('/public')}/market/stream"
+
 
 def depth_weight(market: Market, limit: int) -> int:
     """Return the weight of a depth request."""
