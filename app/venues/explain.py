@@ -41,22 +41,28 @@ _LONGEST_WAIT_S: Final = 4 * 24 * 3600.0
 
 
 class LinkLost(RetryableFeedError):
-    """A connection cannot be had or has ended; the text says why. `wait_s`: not to be tried again before."""
+    """A connection cannot be had or has ended; the text says why.
 
-    def __init__(self, reason: str, wait_s: float = 0.0) -> None:
+    wait_s: not to be tried again before. status: the HTTP status that refused the handshake, None: another reason.
+    """
+
+    def __init__(self, reason: str, wait_s: float = 0.0, status: int | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.wait_s = wait_s
+        self.status = status
 
 
 def not_opened(error: BaseException, url: str, timeout_s: float) -> LinkLost:
     """Return the failed attempt to open `url` as a loss; honours Retry-After and maintenance."""
     wait_s = 0.0
+    status = None
     if isinstance(error, InvalidStatus):
+        status = error.response.status_code
         wait_s = retry_after_s(error.response.headers.get("Retry-After"))
     if is_maintenance(error):
         wait_s = max(wait_s, MAINTENANCE_WAIT_S)
-    return LinkLost(explain_failure(error, url, timeout_s), wait_s)
+    return LinkLost(explain_failure(error, url, timeout_s), wait_s, status)
 
 
 def closed_by(error: ConnectionClosed, max_bytes: int) -> LinkLost:

@@ -136,7 +136,8 @@ class Link:
                 except LinkLost as failed:
                     lost = failed
                 reason = lost.reason
-                pause_s = max(self._backoff.failed(self._down(reason)), lost.wait_s)
+                wait_s = max(lost.wait_s, self._options.forbidden_wait_s if lost.status == 403 else 0.0)
+                pause_s = max(self._backoff.failed(self._down(reason)), wait_s)
                 self._health.connected_ns = None
                 self._health.retry_at_ns = self._clock.wall_ns() + int(pause_s * NS_PER_S)
                 self._set(LinkState.BACKOFF, reason)

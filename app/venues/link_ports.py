@@ -83,6 +83,8 @@ class LinkOptions:
     overlap_s: float = 2.0
     """How long a successor fills up beside its predecessor before it takes over."""
     replace_timeout_s: float = 30.0
+    forbidden_wait_s: float = 0.0
+    """Least pause after a handshake that was refused with HTTP 403, where that is how the venue bans."""
     max_size: int = 4 * 2**20
     bad_frames: int = 100
     bad_frames_window_s: float = 10.0

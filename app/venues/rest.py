@@ -1,8 +1,8 @@
 """From a path to the body of the venue's answer: the HTTP shell of every venue, which never asks more than it may.
 
-Each request is weighed against the budget of its host. HTTP 429 and 418 stop every request to that host until the time
-the venue names, across restarts; failures of the network or the venue stop it for a pause that grows. Whatever goes
-wrong becomes a `RestError` with a sentence, and a count.
+Each request is weighed against the budget of its host. HTTP 429 and 418 (or what a venue uses instead) stop every
+request to that host until the time the venue names, across restarts; failures of the network or the venue stop it for
+a pause that grows. Whatever goes wrong becomes a `RestError` with a sentence, and a count.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from random import Random
 from typing import Final
 from urllib.parse import urlsplit
@@ -68,6 +70,37 @@ class _Refusal(msgspec.Struct):
 _refusal = msgspec.json.Decoder(_Refusal, strict=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a venue says in the body of an answer with HTTP status 200: its number and words, and what follows.
+
+    stop_s: the host must not be asked for so long. fails: pause as after a failure of the venue. Else the request was
+    understood and refused.
+    """
+
+    code: int
+    words: str
+    stop_s: float = 0.0
+    fails: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """What an HTTP status means at a venue: after how long it is asked again (or Retry-After), how that is shown."""
+
+    pause_s: float
+    state: LinkState
+    reason: str = ""
+
+
+DEFAULT_STOPS: Final[Mapping[int, Stop]] = {
+    429: Stop(_PAUSE_429_S, LinkState.BACKOFF),
+    418: Stop(_PAUSE_418_S, LinkState.BANNED),
+}
+Examine = Callable[[Mapping[str, str], bytes], Verdict | None]
+"""From headers and body of an answer with status 200 to the venue's refusal, None when it is none."""
+
+
 class RestClient:
     """Requests to one host. `venue_offset_ms`: the venue's clock minus ours, once measured."""
 
@@ -82,6 +115,8 @@ class RestClient:
         timeout_s: float = 10.0,
         backoff: BackoffPolicy | None = None,
         random: Random | None = None,
+        stops: Mapping[int, Stop] = DEFAULT_STOPS,
+        examine: Examine | None = None,
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -96,6 +131,8 @@ class RestClient:
         self._bans = bans
         self._timeout_s = timeout_s
         self._backoff = Backoff(backoff or BackoffPolicy(), random)
+        self._stops = stops
+        self._examine = examine
         self._client: httpx.AsyncClient | None = None
         self._stopped_until_ns = 0
         self._stopped_why = ""
@@ -119,8 +156,7 @@ class RestClient:
         now_ns = self._clock.wall_ns()
         ban = self._bans.active(self.host, now_ns)
         if ban is not None and ban.until_ns > self._stopped_until_ns:
-            state = LinkState.BANNED if ban.status == 418 else LinkState.BACKOFF
-            self._show_stop(ban.until_ns, state, explain_status(ban.status, self.host))
+            self._show_stop(ban.until_ns, *self._shown(ban.status))
         return max(0.0, (self._stopped_until_ns - now_ns) / NS_PER_S)
 
     def wait_s(self, weight: int, share: float) -> float:
@@ -164,6 +200,9 @@ class RestClient:
             reason = f"{self.host} answered something that is not JSON; it begins {_sample(body)}"
             self._pause(reason)
             raise RestError(reason, status=status)
+        verdict = self._examine(headers, body) if self._examine is not None else None
+        if verdict is not None:
+            raise self._on_verdict(verdict)
         self._backoff.reset()
         if self.stopped_s() == 0.0:
             health.rest_state, health.rest_reason, health.rest_retry_at_ns = LinkState.LIVE, "", None
@@ -197,11 +236,11 @@ class RestClient:
     # -- what went wrong -----------------------------------------------------------------------------------------
 
     def _on_refusal(self, status: int, headers: httpx.Headers, body: bytes) -> RestError:
-        reason = explain_status(status, self.host)
-        if status in (429, 418):
+        reason = self._shown(status)[1]
+        if status in self._stops:
             pause_s = _number(headers.get("retry-after"))
             if pause_s is None:
-                pause_s = _PAUSE_429_S if status == 429 else _PAUSE_418_S
+                pause_s = self._stops[status].pause_s
             self._stop(status, min(pause_s, _LONGEST_PAUSE_S), reason)
             return RestError(reason, status=status)
         if status in (403, 451):
@@ -218,14 +257,34 @@ class RestClient:
         self._pause(reason)
         return RestError(reason, status=status)
 
+    def _on_verdict(self, verdict: Verdict) -> RestError:
+        reason = f"{self.host} refused the request: {verdict.words} ({verdict.code})"
+        if verdict.fails:
+            self._pause(reason)
+            return RestError(reason, status=200, code=verdict.code)
+        self._health.rest_errors += 1
+        if verdict.stop_s > 0.0:
+            self._hold(verdict.stop_s + _EDGE_S, reason)
+            return HostStoppedError(reason, status=200, code=verdict.code)
+        self._health.rest_state, self._health.rest_reason = LinkState.LIVE, ""
+        return RequestRefusedError(reason, status=200, code=verdict.code)
+
+    def _shown(self, status: int) -> tuple[LinkState, str]:
+        """Return how a refusal by that status is shown, and its sentence."""
+        stop = self._stops.get(status)
+        state = LinkState.BACKOFF if stop is None else stop.state
+        if stop is not None and stop.reason:
+            return state, f"{self.host} {stop.reason} (HTTP {status})"
+        return state, explain_status(status, self.host)
+
     def _stop(self, status: int, pause_s: float, reason: str) -> None:
         """Stop the host by order of the venue; remembered across restarts."""
         self._health.rest_errors += 1
         now_ns = self._clock.wall_ns()
         until_ns = now_ns + int((pause_s + _EDGE_S) * NS_PER_S)
         self._bans.put(self.host, Ban(status, until_ns), now_ns)
-        if until_ns >= self._stopped_until_ns or status == 418:
-            state = LinkState.BANNED if status == 418 else LinkState.BACKOFF
+        state = self._shown(status)[0]
+        if until_ns >= self._stopped_until_ns or state is LinkState.BANNED:
             self._show_stop(max(until_ns, self._stopped_until_ns), state, reason)
 
     def _pause(self, reason: str) -> None:
