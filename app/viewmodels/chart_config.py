@@ -6,12 +6,12 @@ by its default.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from app.domain.ids import Market
+from app.domain.ids import Market, MarketKind, Venue
 from app.indicators.formulas import LINE_BY_KEY, Convention, Indicator, Kind, Line, lines_of
 from app.indicators.groups import Group, Subject
 from app.viewmodels.linking import DEFAULT_GROUP
@@ -90,6 +90,29 @@ class ChartConfig:
     def is_money(self) -> bool:
         """Whether the values are amounts of USD (otherwise plain ratios)."""
         return any(line.kind in (Kind.VOLUME, Kind.DIFF) for line in self.lines)
+
+    @property
+    def venues(self) -> tuple[Venue, ...]:
+        """Return the venues that are drawn."""
+        return tuple(dict.fromkeys(market.venue for market in self.markets))
+
+    @property
+    def kinds(self) -> tuple[MarketKind, ...]:
+        """Return whether spot, futures or both are drawn."""
+        return tuple(kind for kind in MarketKind if any(market.kind is kind for market in self.markets))
+
+    def with_kind_toggled(self, kind: MarketKind) -> ChartConfig:
+        """Return the chart with or without spot (futures) of its venues; one kind always stays."""
+        kinds = {*self.kinds} ^ {kind} or {*self.kinds}
+        return self._of(self.venues, kinds)
+
+    def with_venue_toggled(self, venue: Venue) -> ChartConfig:
+        """Return the chart with or without a venue; one always stays."""
+        venues = {*self.venues} ^ {venue} or {*self.venues}
+        return self._of(venues, self.kinds)
+
+    def _of(self, venues: Collection[Venue], kinds: Collection[MarketKind]) -> ChartConfig:
+        return replace(self, markets=tuple(m for m in Market if m.venue in venues and m.kind in kinds))
 
     def with_indicator(self, indicator: Indicator) -> ChartConfig:
         """Return the same chart with another indicator, at the same depths where it offers them."""

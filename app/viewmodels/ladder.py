@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from app.domain.ids import Market
+from app.domain.ids import Market, Venue
 from app.domain.units import ASK, BID, DEPTHS_PCT
 from app.indicators.window import FloatArray, IntArray
 from app.viewmodels.linking import DEFAULT_GROUP, LinkBus
@@ -98,6 +98,10 @@ class LadderModel:
     def market(self) -> Market:
         """Return the market shown."""
         return self._market
+
+    def venues(self) -> tuple[Venue, ...]:
+        """Return the venues that have books."""
+        return tuple(dict.fromkeys(market.venue for market in Market if self._books.symbols(market)))
 
     @property
     def symbol(self) -> str | None:

@@ -9,7 +9,7 @@ import numpy as np
 from app.books.depth import side_is_complete
 from app.books.keeper import BookState
 from app.domain.coverage import Coverage, Known
-from app.domain.ids import Market
+from app.domain.ids import Market, Venue
 from app.domain.units import ASK, BID, DEPTHS_PCT
 from app.indicators.formulas import Convention, Kind, Line, evaluate
 from app.indicators.groups import GROUPS, Subject, SubjectMarket
@@ -36,6 +36,10 @@ class LiveSeries:
             for market, engine in engines.items()
             for index, instrument in enumerate(engine.instruments)
         }
+
+    def venues(self) -> Sequence[Venue]:
+        """Return the venues whose books are measured."""
+        return tuple(dict.fromkeys(market.venue for market in self._engines))
 
     def pairs(self) -> Sequence[str]:
         """Return the coins that can be picked, most important first."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from app.domain.health import FeedEvent, FeedHealth
-from app.domain.ids import Market
+from app.domain.ids import Market, Venue
 from app.indicators.formulas import Convention, Line
 from app.indicators.groups import SubjectMarket
 from app.indicators.window import CoverageArray, DepthWindow, FloatArray, IntArray
@@ -91,6 +91,10 @@ class Explanation:
 
 class SeriesSource(Protocol):
     """Depth over time of groups and coins."""
+
+    def venues(self) -> Sequence[Venue]:
+        """Return the venues whose books are measured."""
+        ...
 
     def pairs(self) -> Sequence[str]:
         """Return the coins that can be picked, most important first."""

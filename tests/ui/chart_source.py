@@ -10,7 +10,7 @@ import numpy as np
 
 from app.domain.coverage import Coverage
 from app.domain.errors import StorageError
-from app.domain.ids import Market
+from app.domain.ids import Market, Venue
 from app.domain.units import DEPTHS_PCT, MS_PER_MINUTE
 from app.indicators.formulas import Convention, Line
 from app.indicators.groups import SubjectMarket
@@ -82,6 +82,7 @@ class ChartSource:
         self.reads: list[tuple[SubjectMarket, int, int]] = []
         self.explained: list[tuple[SubjectMarket, str, int | None]] = []
         self.primed = True
+        self.open_venues: tuple[Venue, ...] = (Venue.BINANCE,)
         self._revision = 1
 
     def advance(self, milliseconds: int) -> None:
@@ -93,6 +94,9 @@ class ChartSource:
         """Make a hole."""
         self.holes.append((start_ms, end_ms))
         self._revision += 1
+
+    def venues(self) -> Sequence[Venue]:
+        return self.open_venues
 
     def pairs(self) -> Sequence[str]:
         """Return the coins."""

@@ -37,6 +37,7 @@ class FakeMarket:
         self.steps = 1
         self.watched: Counter[tuple[Market, str]] = Counter()
         self.watched_series: Counter[SubjectMarket] = Counter()
+        self.open_venues: tuple[Venue, ...] = (Venue.BINANCE,)
         self.stale: set[tuple[Market, str]] = set()
         self.note_texts: list[str] = []
         self.health = [self._feed(Market.BINANCE_SPOT), self._feed(Market.BINANCE_USDM)]
@@ -109,6 +110,10 @@ class FakeMarket:
     # books
 
     def symbols(self, market: Market) -> Sequence[str]:
+        if market.venue not in self.open_venues:
+            return []
+        if market.venue is Venue.HYPERLIQUID:
+            return [] if market is Market.HYPERLIQUID_SPOT else list(BASES[:12])
         return [self._symbol(base, market) for base in BASES]
 
     def _symbol(self, base: str, market: Market) -> str:
@@ -116,6 +121,8 @@ class FakeMarket:
         return f"{'1000' if thousand else ''}{base}USDT"
 
     def _base(self, market: Market, symbol: str) -> str | None:
+        if market is Market.HYPERLIQUID_PERP:
+            return symbol if symbol in BASES else None
         for base in BASES:
             if self._symbol(base, market) == symbol:
                 return base
@@ -207,6 +214,9 @@ class FakeMarket:
         assert self.watched[market, symbol] >= 0, "unwatched more often than watched"
 
     # series
+
+    def venues(self) -> Sequence[Venue]:
+        return self.open_venues
 
     def pairs(self) -> Sequence[str]:
         return [f"{base}USDT" for base in BASES]

@@ -188,7 +188,7 @@ def test_every_curve_of_a_chart_has_its_own_colour_or_weight() -> None:
         look = theme.build(name)
         for indicator in Indicator:
             keys = tuple(line.key for line in lines_of(indicator, group=True))
-            config = tidy(ChartConfig(indicator=indicator, line_keys=keys))
+            config = tidy(ChartConfig(indicator=indicator, line_keys=keys, markets=tuple(Market)))
             styles = [style for market in Market for style in palette.curve_styles(config, look, market)]
             assert len(set(styles)) == len(styles), (name, indicator)
     assert len(DEPTHS_PCT) == len(look.bid_ramp)

@@ -19,7 +19,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QToolTip, QWidget
 
 from app.domain.coverage import Known
-from app.domain.ids import Market
+from app.domain.ids import Market, MarketKind, Venue
 from app.indicators.formulas import Convention, Indicator, lines_of
 from app.indicators.groups import Group, Subject
 from app.ui import theme, zone
@@ -305,11 +305,11 @@ def test_the_controls_choose_indicator_subject_markets_depths_and_range(make, so
     controls.subject.setEditText("nonsense")
     controls.subject.lineEdit().editingFinished.emit()
     assert controls.subject.currentText() == "ETHUSDT"
-    controls.markets[Market.BINANCE_SPOT].click()
+    controls.markets[MarketKind.SPOT].click()
     assert panel.model.config.markets == (Market.BINANCE_USDM,)
-    controls.markets[Market.BINANCE_USDM].click()
+    controls.markets[MarketKind.FUTURES].click()
     assert panel.model.config.markets == (Market.BINANCE_USDM,), "one market stays"
-    assert controls.markets[Market.BINANCE_USDM].isChecked()
+    assert controls.markets[MarketKind.FUTURES].isChecked()
     controls.depth_chips[15.0].click()
     assert panel.model.config.line_keys == ("bid-ask:bid5", "bid-ask:ask5", "bid-ask:bid15", "bid-ask:ask15")
     controls.range.setCurrentIndex(2)
@@ -318,6 +318,32 @@ def test_the_controls_choose_indicator_subject_markets_depths_and_range(make, so
     settle(panel, source)
     start, end = panel.plot.time_range
     assert end - start == pytest.approx(3600)
+
+
+def test_a_chart_draws_the_venues_that_are_chosen_and_one_always_stays(make, source) -> None:
+    panel = make(size=(1200, 400))
+    assert not panel.controls.venues.isVisible(), "there is nothing to choose with one venue"
+    source.open_venues = (Venue.BINANCE, Venue.BYBIT)
+    panel = make(size=(1200, 400))
+    venues = panel.controls.venues
+    assert venues.isVisible()
+    assert venues.text().startswith("Binance")
+    venues.menu().aboutToShow.emit()
+    actions = {action.text(): action for action in venues.menu().actions()}
+    assert list(actions) == ["Binance", "Bybit"]
+    actions["Bybit"].trigger()
+    assert panel.model.config.markets == tuple(Market)[:4]
+    assert panel.controls.venues.text().startswith("2 venues")
+    settle(panel, source)
+    assert {key.market for key, _, _ in source.reads} == set(tuple(Market)[:4])
+    venues.menu().aboutToShow.emit()
+    next(action for action in venues.menu().actions() if action.text() == "Binance").trigger()
+    assert panel.model.config.markets == (Market.BYBIT_SPOT, Market.BYBIT_LINEAR)
+    venues.menu().aboutToShow.emit()
+    next(action for action in venues.menu().actions() if action.text() == "Bybit").trigger()
+    assert panel.model.config.markets == (Market.BYBIT_SPOT, Market.BYBIT_LINEAR), "one venue stays"
+    panel.controls.markets[MarketKind.SPOT].click()
+    assert panel.model.config.markets == (Market.BYBIT_LINEAR,)
 
 
 @pytest.mark.parametrize("width", [220, 300, 430, 600, 1200])

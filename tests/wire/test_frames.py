@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from app.domain.errors import BadFrameError
 from app.domain.health import FeedEvent, FeedEventKind, FeedHealth
 from app.domain.ids import FeedId, Market, Venue
+from app.domain.market import Field, TickerUpdate
 from app.services.pipeline import EngineOptions, EngineOutputs, MarketEngine
 from app.venues.binance import protocol
 from app.venues.binance.intake import BinanceIntake
@@ -271,8 +272,11 @@ def test_bad_input_is_counted_and_said_and_costs_one_symbol_a_resync_at_most() -
     feed = FeedId(Venue.BINANCE, Market.BINANCE_SPOT)
     events: list[FeedEvent] = []
     asked: list[tuple[str, Urgency]] = []
+    news: list[TickerUpdate] = []
     outputs = EngineOutputs(
-        on_event=events.append, ask_snapshot=lambda symbol, urgency: asked.append((symbol, urgency))
+        on_event=events.append,
+        ask_snapshot=lambda symbol, urgency: asked.append((symbol, urgency)),
+        on_news=lambda _market, _recv_ns, updates: news.extend(updates),
     )
     symbols = ("BNBBTC", "ETHBTC")
     instruments = [guess_instrument(Market.BINANCE_SPOT, symbol) for symbol in symbols]
@@ -289,7 +293,8 @@ def test_bad_input_is_counted_and_said_and_costs_one_symbol_a_resync_at_most() -
     assert engine.health.bad_frames == 3
     engine.on_frame(1_000_000_004, SPOT.replace(b"BNBBTC", b"DELISTED"))
     engine.on_frame(1_000_000_005, QUOTE)
-    assert engine.health.dropped == 2
+    assert engine.health.dropped == 1
+    assert [(update.symbol, update.values[Field.BID]) for update in news] == [("BNBUSDT", 25.3519)]
     engine.on_frame(1_000_000_006, SPOT)
     assert engine.rows[0].sync.last_id == 160
     assert engine.rows[1].sync.last_id == 156
@@ -299,7 +304,7 @@ def test_bad_input_is_counted_and_said_and_costs_one_symbol_a_resync_at_most() -
     assert events[-1].kind is FeedEventKind.UPDATE_FAILED
     assert "snapshot refused" in events[-1].text
     engine.on_rest(1_000_000_008, protocol.depth_path(Market.BINANCE_SPOT, "UNKNOWN", 5), good)
-    assert engine.health.dropped == 3
+    assert engine.health.dropped == 2
     engine.advance(1_300_000_000)
     assert engine.table.best.tolist() == [[0.0024, 0.0026], [0.0023, 0.0028]]
     assert (engine.health.gaps, engine.health.resyncs) == (0, 0)

@@ -13,7 +13,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction, QFocusEvent, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QCompleter, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QWidget
 
-from app.domain.ids import Market
+from app.domain.ids import Market, MarketKind, Venue
 from app.indicators.formulas import Convention, Indicator, lines_of
 from app.indicators.groups import GROUPS, Subject
 from app.viewmodels.chart_config import (
@@ -30,7 +30,7 @@ from app.viewmodels.linking import LINK_GROUPS
 
 HEIGHT = 26
 SIDES = ("BID", "ASK", "DIFF")
-_MARKET_WORDS = {Market.BINANCE_SPOT: "SPOT", Market.BINANCE_USDM: "FUT"}
+_KIND_WORDS = {MarketKind.SPOT: "SPOT", MarketKind.FUTURES: "FUT"}
 _CHIP_STYLE = "QToolButton { padding: 1px 3px; }"
 
 
@@ -116,9 +116,15 @@ class ControlRow(QWidget):
     picked = Signal(object)
     why = Signal()
 
-    def __init__(self, config: ChartConfig, pairs: Callable[[], Sequence[str]]) -> None:
+    def __init__(
+        self,
+        config: ChartConfig,
+        pairs: Callable[[], Sequence[str]],
+        venues: Callable[[], Sequence[Venue]],
+    ) -> None:
         super().__init__()
         self._config = config
+        self._venues = venues
         self.setFixedHeight(HEIGHT)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._row = QHBoxLayout(self)
@@ -132,9 +138,10 @@ class ControlRow(QWidget):
         self.indicator.activated.connect(self._on_indicator)
         self.subject = SubjectBox(pairs)
         self.subject.picked.connect(self.picked)
-        self.markets = {market: self._chip(word, f"{market.label} curves") for market, word in _MARKET_WORDS.items()}
-        for market, chip in self.markets.items():
-            chip.clicked.connect(lambda _=False, m=market: self._toggle_market(m))
+        self.markets = {kind: self._chip(word, f"{kind.value} curves") for kind, word in _KIND_WORDS.items()}
+        for kind, chip in self.markets.items():
+            chip.clicked.connect(lambda _=False, k=kind: self._choose(self._config.with_kind_toggled(k)))
+        self.venues = self._menu_chip("Venue", "Venues whose books are drawn", self._fill_venues)
         self.range = QComboBox()
         self.range.setAccessibleName("Time range")
         self.range.setFixedWidth(76)
@@ -160,8 +167,8 @@ class ControlRow(QWidget):
         self.menu_button.setAccessibleName("Chart menu")
         self.menu_button.setStyleSheet(_CHIP_STYLE)
         self.menu_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self._chips_at = 4
-        for widget in (self.indicator, self.subject, *self.markets.values()):
+        self._chips_at = 5
+        for widget in (self.indicator, self.subject, *self.markets.values(), self.venues):
             self._row.addWidget(widget)
         for widget in (*self.side_chips.values(), self.mixed, self.depths, self.convention, self.strict):
             self._row.addWidget(widget)
@@ -196,8 +203,10 @@ class ControlRow(QWidget):
         self._config = config
         self.indicator.setCurrentIndex(self.indicator.findData(config.indicator.value))
         self.subject.show_subject(config.subject)
-        for market, chip in self.markets.items():
-            chip.setChecked(market in config.markets)
+        for kind, kind_chip in self.markets.items():
+            kind_chip.setChecked(kind in config.kinds)
+        drawn = config.venues
+        self.venues.setText(f"{drawn[0].full_name if len(drawn) == 1 else f'{len(drawn)} venues'} ▾")
         index = next((i for i, (_, seconds) in enumerate(RANGES) if abs(seconds - span_s) < 0.5), -1)
         self.range.setCurrentIndex(index)
         self.range.setPlaceholderText(span_words(span_s))
@@ -245,6 +254,8 @@ class ControlRow(QWidget):
         sides = list(self.side_chips.values()) if volumes else []
         order: list[list[QToolButton | QComboBox]] = [[self.menu_button], [self.indicator], [self.subject]]
         order += [list(self.markets.values()), [self.range]]
+        if len(self._venues()) > 1 or self._config.venues != (Venue.BINANCE,):
+            order.append([self.venues])
         lines: list[QToolButton | QComboBox] = [] if single else [*self.depth_chips.values(), *sides]
         rest: list[list[QToolButton | QComboBox]] = [[self.why_button]]
         if self._config.indicator is Indicator.DELTA:
@@ -265,7 +276,7 @@ class ControlRow(QWidget):
                 fitting.update(group)
         for widget in (
             *(self.indicator, self.subject, self.range, self.depths, self.mixed),
-            *(self.convention, self.strict, self.why_button, self.menu_button),
+            *(self.convention, self.strict, self.why_button, self.menu_button, self.venues),
             *self.markets.values(),
             *self.depth_chips.values(),
             *self.side_chips.values(),
@@ -290,10 +301,23 @@ class ControlRow(QWidget):
     def _on_range(self, index: int) -> None:
         self.range_picked.emit(float(self.range.itemData(index)))
 
+    def _markets_offered(self) -> tuple[Market, ...]:
+        """Return the markets of the venues that have books, and those that are drawn."""
+        return tuple(m for m in Market if m.venue in self._venues() or m in self._config.markets)
+
     def _toggle_market(self, market: Market) -> None:
         config = self._config
         markets = tuple(m for m in Market if (m in config.markets) != (m is market))
         self._choose(replace(config, markets=markets) if markets else config)
+
+    def _fill_venues(self, menu: QMenu) -> None:
+        menu.clear()
+        for venue in Venue:
+            if venue in self._venues() or venue in self._config.venues:
+                action = menu.addAction(venue.full_name)
+                action.setCheckable(True)
+                action.setChecked(venue in self._config.venues)
+                action.triggered.connect(lambda _=False, v=venue: self._choose(self._config.with_venue_toggled(v)))
 
     def _toggle_convention(self) -> None:
         other = Convention.RATIO if self._config.convention is Convention.IMBALANCE else Convention.IMBALANCE
@@ -311,7 +335,7 @@ class ControlRow(QWidget):
             chosen = indicator is self._config.indicator
             self._check(indicators, indicator.heading, chosen, partial(self._with_indicator, indicator))
         markets = menu.addMenu("Markets")
-        for market in Market:
+        for market in self._markets_offered():
             action = markets.addAction(market.label)
             action.setCheckable(True)
             action.setChecked(market in self._config.markets)

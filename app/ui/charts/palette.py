@@ -1,7 +1,8 @@
 """Turns a chart's choices and the theme into the colour and weight of every curve.
 
 Volumes take their side's depth ramp. Ratios and differences belong to no side: their hue is the market, their
-brightness the depth. Of two markets overlaid, futures is drawn two pixels thick.
+brightness the depth. Where markets are overlaid, futures are drawn two pixels thick; volumes of several venues are
+tinted with the venue's hue.
 """
 
 from __future__ import annotations
@@ -11,15 +12,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.domain.ids import Market
+from app.domain.ids import Market, MarketKind, Venue
 from app.domain.units import ASK, BID
 from app.indicators.formulas import MIXED, Kind, Line
 from app.ui.charts.raster import Ink
 from app.ui.theme import Theme
 from app.viewmodels.chart_config import ChartConfig
 
-_RATIO_HUES = {Market.BINANCE_SPOT: 0.575, Market.BINANCE_USDM: 0.125}
-_DIFF_HUES = {Market.BINANCE_SPOT: 0.735, Market.BINANCE_USDM: 0.865}
+_RATIO_HUES = {
+    Market.BINANCE_SPOT: 0.575,
+    Market.BINANCE_USDM: 0.125,
+    Market.BYBIT_SPOT: 0.49,
+    Market.BYBIT_LINEAR: 0.04,
+    Market.HYPERLIQUID_SPOT: 0.68,
+    Market.HYPERLIQUID_PERP: 0.33,
+}
+_DIFF_HUES = {
+    Market.BINANCE_SPOT: 0.735,
+    Market.BINANCE_USDM: 0.865,
+    Market.BYBIT_SPOT: 0.64,
+    Market.BYBIT_LINEAR: 0.95,
+    Market.HYPERLIQUID_SPOT: 0.80,
+    Market.HYPERLIQUID_PERP: 0.42,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +52,18 @@ def curve_styles(config: ChartConfig, theme: Theme, market: Market) -> list[Curv
 
 
 def _style(line: Line, theme: Theme, market: Market, overlaid: bool, config: ChartConfig) -> CurveStyle:
-    futures = market is Market.BINANCE_USDM
+    futures = market.kind is MarketKind.FUTURES
     if line.kind is Kind.VOLUME:
         side, band = (BID, line.bid) if line.bid is not None else (ASK, line.ask)
         colour = theme.ramp(side)[band or 0]
+        if len(config.venues) > 1 and market.venue is not Venue.BINANCE:
+            colour = mix(colour, _hue(_RATIO_HUES[market], 0.5, theme.is_dark), 0.55)
         if overlaid and futures:
             colour = mix(colour, theme.text, 0.35)
     elif line.mixed:
         colour = _hue(MIXED.index(line.label) / len(MIXED), 0.5, theme.is_dark)
+        if len(config.venues) > 1 and market.venue is not Venue.BINANCE:
+            colour = mix(colour, _hue(_RATIO_HUES[market], 0.5, theme.is_dark), 0.4)
     else:
         hues = _DIFF_HUES if line.kind is Kind.DIFF else _RATIO_HUES
         chosen = sorted({other.bid for other in config.lines if other.kind is line.kind and other.bid is not None})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QAction, QKeyEvent
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QMenu, QTableView, QToolButton, QWidget
+from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QLabel, QMenu, QTableView, QToolButton, QWidget
 
-from app.domain.ids import Market
+from app.domain.ids import Market, MarketKind, Venue
 from app.ui import icons, theme
 from app.ui.panels.base import typed_text
 from app.viewmodels.linking import LINK_GROUPS
@@ -74,8 +75,32 @@ class LinkButton(QToolButton):
         self.group_chosen.emit(group)
 
 
+class VenueBox(QComboBox):
+    """The venues that have books; hidden while there is only one."""
+
+    venue_chosen = Signal(object)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Venue")
+        self.setToolTip("Venue whose books are shown")
+        self.setFixedWidth(96)
+        self.hide()
+        self.activated.connect(lambda index: self.venue_chosen.emit(Venue(self.itemData(index))))
+
+    def show_venues(self, venues: Sequence[Venue], current: Venue) -> None:
+        """Offer these venues and show the current one without announcing it."""
+        offered = [venue.value for venue in Venue if venue in venues or venue is current]
+        if [self.itemData(index) for index in range(self.count())] != offered:
+            self.clear()
+            for word in offered:
+                self.addItem(Venue(word).full_name, word)
+            self.setVisible(len(offered) > 1)
+        self.setCurrentIndex(offered.index(current.value))
+
+
 class MarketSwitch(QWidget):
-    """Two buttons, SPOT and FUTURES, of which one is down."""
+    """Two buttons, SPOT and FUTURES, of which one is down, and the venue where there are several."""
 
     market_chosen = Signal(object)
 
@@ -86,24 +111,34 @@ class MarketSwitch(QWidget):
         row.setSpacing(0)
         self._group = QButtonGroup(self)
         self._group.setExclusive(True)
-        self._buttons: dict[Market, QToolButton] = {}
-        for index, market in enumerate(Market):
+        self._market = Market.BINANCE_SPOT
+        self._buttons: dict[MarketKind, QToolButton] = {}
+        for index, kind in enumerate(MarketKind):
             button = QToolButton(self)
-            button.setText(market.label)
+            button.setText(kind.value)
             button.setCheckable(True)
             button.setStyleSheet("padding: 2px 4px;")
-            button.setAccessibleName(f"Market {market.label}")
+            button.setAccessibleName(f"Market {kind.value}")
             self._group.addButton(button, index)
-            self._buttons[market] = button
+            self._buttons[kind] = button
             row.addWidget(button)
-        self._group.idClicked.connect(self._on_clicked)
+        self._venues = VenueBox(self)
+        row.addSpacing(3)
+        row.addWidget(self._venues)
+        self._venues.venue_chosen.connect(lambda venue: self._choose(Market.of(venue, self._market.kind)))
+        self._group.idClicked.connect(
+            lambda index: self._choose(Market.of(self._market.venue, tuple(MarketKind)[index]))
+        )
 
-    def show_market(self, market: Market) -> None:
-        """Press a button without announcing it."""
-        self._buttons[market].setChecked(True)
+    def show_market(self, market: Market, venues: Sequence[Venue]) -> None:
+        """Show a market without announcing it, beside the other venues that have books."""
+        self._market = market
+        self._buttons[market.kind].setChecked(True)
+        self._venues.show_venues(venues, market.venue)
 
-    def _on_clicked(self, index: int) -> None:
-        self.market_chosen.emit(tuple(Market)[index])
+    def _choose(self, market: Market) -> None:
+        self._market = market
+        self.market_chosen.emit(market)
 
 
 class QuietTable(QTableView):

@@ -43,7 +43,7 @@ class DepthChartPanel(Panel):
         self._span_s = 0.0
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(220, 140)
-        self.controls = ControlRow(model.config, model.source.pairs)
+        self.controls = ControlRow(model.config, model.source.pairs, model.source.venues)
         self.plot = DepthPlot(model)
         self._menu = QMenu(self)
         self._menu.aboutToShow.connect(lambda: self._fill_menu(self._menu))

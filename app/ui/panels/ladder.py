@@ -154,7 +154,7 @@ class LadderPanel(Panel):
         symbol = self._model.symbol or self._model.pair or "—"
         self._symbol_button.setText(symbol)
         self._symbol_button.setAccessibleName(f"Symbol {symbol}")
-        self._market.show_market(self._model.market)
+        self._market.show_market(self._model.market, self._model.venues())
         self._steps = ()
         self._fill_steps()
         self.title_changed.emit(f"{symbol} {self._model.market.label}")

@@ -18,10 +18,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.domain.ids import Venue
 from app.ui import icons, theme
 from app.ui.models.symbol_table import COLUMNS, SymbolTable
 from app.ui.panels.base import Panel
-from app.ui.panels.common import LinkButton, QuietTable, plain_label
+from app.ui.panels.common import LinkButton, QuietTable, VenueBox, plain_label
 from app.viewmodels.linking import LINK_GROUPS
 from app.viewmodels.symbols import SymbolsModel
 
@@ -49,6 +50,8 @@ class SymbolsPanel(Panel):
         self._stars.setToolTip("Show favourites only")
         self._stars.setAccessibleName("Favourites only")
         self._stars.toggled.connect(self._on_filter)
+        self._venues = VenueBox(self)
+        self._venues.venue_chosen.connect(self._on_venue)
         self._count = plain_label(self, "muted")
         self._link = LinkButton(self)
         self._link.group_chosen.connect(self._on_group)
@@ -60,6 +63,7 @@ class SymbolsPanel(Panel):
         top = QHBoxLayout()
         top.setContentsMargins(6, 4, 6, 4)
         top.setSpacing(4)
+        top.addWidget(self._venues)
         top.addWidget(self._filter, 1)
         top.addWidget(self._stars)
         top.addWidget(self._count)
@@ -133,6 +137,7 @@ class SymbolsPanel(Panel):
             self._polls += 1
             if self._polls % SORT_POLLS == 1:
                 self._model.reload()
+                self._venues.show_venues(self._model.venues(), self._model.venue)
                 if not self._table.underMouse():
                     self._model.sort()
             self._model.poll(range(*self._shown()))
@@ -179,6 +184,12 @@ class SymbolsPanel(Panel):
     def _on_clicked(self, index: QModelIndex) -> None:
         if index.isValid() and index.row() < len(self._model):
             self._model.pick(self._model.row(index.row()).pair)
+
+    def _on_venue(self, venue: object) -> None:
+        if isinstance(venue, Venue):
+            self._model.set_venue(venue)
+            self._items.refresh(0, len(self._model))
+            self._show_count()
 
     def _on_group(self, group: object) -> None:
         self._model.set_link_group(group if isinstance(group, str) else None)
@@ -237,11 +248,15 @@ class SymbolsPanel(Panel):
             "widths": [header.sectionSize(index) for index in range(len(COLUMNS))],
             "order": [header.visualIndex(index) for index in range(len(COLUMNS))],
             "link_group": self._model.link_group,
+            "venue": self._model.venue.value,
         }
 
     def restore_state(self, state: dict[str, object]) -> None:
         """Take what fits of a stored state."""
         header = self._table.horizontalHeader()
+        venue = state.get("venue")
+        if venue in {known.value for known in Venue}:
+            self._model.set_venue(Venue(venue))
         favourites = state.get("favourites")
         if isinstance(favourites, list):
             self._model.favourites = {pair for pair in favourites if isinstance(pair, str)}

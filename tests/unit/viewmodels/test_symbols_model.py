@@ -8,7 +8,7 @@ import pytest
 from fakes import BASES, FakeMarket
 
 from app.domain.coverage import Known
-from app.domain.ids import Market
+from app.domain.ids import Market, Venue
 from app.viewmodels.linking import LinkBus
 from app.viewmodels.symbols import Column, SymbolsModel
 
@@ -152,3 +152,15 @@ def test_picking_goes_to_the_chosen_group() -> None:
     model.pick("SOLUSDT")
     assert links.groups() == {"A": "ETHUSDT"}
     assert model.picked is None
+
+
+def test_the_list_shows_one_venue_at_a_time(model: SymbolsModel, market: CountingMarket) -> None:
+    assert model.venues() == (Venue.BINANCE,)
+    market.open_venues = (Venue.BINANCE, Venue.HYPERLIQUID)
+    assert model.venues() == (Venue.BINANCE, Venue.HYPERLIQUID)
+    model.set_venue(Venue.HYPERLIQUID)
+    read_all(model)
+    assert pairs(model) == [f"{base}USDT" for base in BASES[:12]], "a coin named alone is the pair of the other venues"
+    spot, futures = model.row(0).cells
+    assert (spot.state, futures.symbol) == ("not listed", "BTC")
+    assert futures.mid > 0
