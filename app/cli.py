@@ -16,6 +16,7 @@ from app import __version__  # noqa: E402 # the clock above counts from the firs
 from app.domain.errors import FathomError  # noqa: E402
 
 COMMANDS = ("desktop", "book", "replay", "import-capture", "settings", "sim")
+SIMULATORS = {"binance": "Binance spot and USD-M futures", "hyperliquid": "Hyperliquid perpetuals and spot"}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -66,8 +67,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     sim = commands.add_parser("sim", help="run a simulated venue on this machine")
     venues = sim.add_subparsers(dest="venue", required=True, metavar="VENUE")
-    binance = venues.add_parser("binance", help="Binance spot and USD-M futures")
-    binance.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    for name, help_text in SIMULATORS.items():
+        venue = venues.add_parser(name, help=help_text)
+        venue.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser
 
 
@@ -84,8 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the program and return the exit code; errors are sentences on standard error."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     named = next((word for word in arguments if not word.startswith("-")), None)
-    if arguments[:2] == ["sim", "binance"]:
-        return _guarded(lambda: _sim(arguments[2:]), as_json="--json" in arguments)
+    if arguments[:1] == ["sim"] and arguments[1:] and arguments[1] in SIMULATORS:
+        return _guarded(lambda: _sim(arguments[1], arguments[2:]), as_json="--json" in arguments)
     if named not in COMMANDS and not {"-h", "--help", "--version"} & set(arguments):
         arguments.insert(0, "desktop")
     elif named is not None and arguments[0] != named and named in COMMANDS:
@@ -169,10 +171,10 @@ def _desktop(args: argparse.Namespace, paths: object) -> int:
     return run_desktop(options)
 
 
-def _sim(arguments: list[str]) -> int:
-    from app.commands.simulate import run_binance
+def _sim(venue: str, arguments: list[str]) -> int:
+    from app.commands import simulate
 
-    return run_binance(arguments)
+    return {"binance": simulate.run_binance, "hyperliquid": simulate.run_hyperliquid}[venue](arguments)
 
 
 if __name__ == "__main__":

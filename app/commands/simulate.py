@@ -7,18 +7,46 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from app.domain.errors import FathomError
-from app.sim import server
+
+Announce = Callable[[Mapping[str, str]], None]
+Serve = Callable[[argparse.Namespace, Announce, asyncio.Event], Awaitable[None]]
 
 
 def run_binance(arguments: list[str]) -> int:
     """Run the simulated Binance until it is stopped."""
-    parser = argparse.ArgumentParser(prog="fathom sim binance", description="A simulated Binance on this machine.")
-    server.add_arguments(parser)
-    if not any("--json" in action.option_strings for action in parser._actions):
-        parser.add_argument("--json", action="store_true", help="print the addresses as one JSON line")
+    from app.sim import server
+
+    return _run(
+        "Binance",
+        arguments,
+        server.add_arguments,
+        lambda args, announce, stop: server.serve(server.options_from(args), announce, stop),
+    )
+
+
+def run_hyperliquid(arguments: list[str]) -> int:
+    """Run the simulated Hyperliquid until it is stopped."""
+    from app.sim import hyperliquid
+
+    return _run(
+        "Hyperliquid",
+        arguments,
+        hyperliquid.add_arguments,
+        lambda args, announce, stop: hyperliquid.serve(hyperliquid.options_from(args), announce, stop),
+    )
+
+
+def _run(
+    venue: str, arguments: list[str], add_arguments: Callable[[argparse.ArgumentParser], None], serve_until: Serve
+) -> int:
+    parser = argparse.ArgumentParser(
+        prog=f"fathom sim {venue.lower()}", description=f"A simulated {venue} on this machine."
+    )
+    add_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print the addresses as one JSON line")
     args = parser.parse_args(arguments)
 
     def announce(addresses: Mapping[str, str]) -> None:
@@ -34,7 +62,7 @@ def run_binance(arguments: list[str]) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             if sys.platform != "win32":
                 loop.add_signal_handler(number, stop.set)
-        await server.serve(server.options_from(args), announce, stop)
+        await serve_until(args, announce, stop)
 
     try:
         asyncio.run(serve())
