@@ -39,6 +39,8 @@ class DepthTable:
     usd, coins, loose (USD on unconfirmed levels): float64 [n, 2, 7]. coverage: uint8 [n, 2, 7]. best: float64 [n, 2],
     NaN for an empty side. known_to_pct: float64 [n, 2], how far from the best price the side is proven: 100 for a
     complete bid side, inf for a complete ask side, 0 when not even the best price is proven, NaN without a side.
+    bucket_pct: float64 [n, 2, 7], in percent of the best price the size of the price buckets that a band was summed
+    from (a venue may give its deeper levels rounded together), 0 where levels are at full precision.
     sampled_ns: int64 [n], UTC ns of the sample (0: never). last_id: int64 [n].
     """
 
@@ -49,6 +51,7 @@ class DepthTable:
         self.coverage = np.full((rows, 2, BANDS), Coverage.NONE, np.uint8)
         self.best = np.full((rows, 2), np.nan)
         self.known_to_pct = np.full((rows, 2), np.nan)
+        self.bucket_pct = np.zeros((rows, 2, BANDS))
         self.sampled_ns = np.zeros(rows, np.int64)
         self.last_id = np.zeros(rows, np.int64)
 
@@ -63,6 +66,7 @@ class DepthTable:
         self.coverage[row] = Coverage.NONE
         self.best[row] = np.nan
         self.known_to_pct[row] = np.nan
+        self.bucket_pct[row] = 0.0
         self.sampled_ns[row] = now_ns
 
     def measure(self, row: int, book: OrderBook, last_id: int, now_ns: int) -> None:

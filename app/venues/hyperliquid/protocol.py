@@ -1,0 +1,263 @@
+"""From Hyperliquid's bytes to typed market data, without any input or output of its own (sans-I/O).
+
+`decode` turns one WebSocket frame into one of the messages, a notice of the venue or nothing; the `decode_*` functions
+turn bodies of POST /info. A request is written as a path such as `/info?type=l2Book&coin=BTC&nSigFigs=3`: that is how
+sessions ask, recordings name answers, and `request_body` makes the JSON the venue wants. Anything that does not have
+the documented shape raises `BadFrameError` with a sentence.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final, NamedTuple, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import msgspec
+
+from app.domain.errors import BadFrameError
+from app.venues.hyperliquid.messages import (
+    ActiveContext,
+    ActiveSpotContext,
+    AllContextsData,
+    AllRawContexts,
+    BookData,
+    ContextsData,
+    Envelope,
+    MidsData,
+    PerpMarketAnswer,
+    PerpMeta,
+    QuoteData,
+    RawContexts,
+    SpotContext,
+    SpotMarketAnswer,
+    SubscriptionAnswer,
+    TradeData,
+    WireLevel,
+)
+
+FUNDING_HOURS: Final = 1.0
+"""The rate given is that of one hour and is paid every full hour UTC."""
+MAX_LEVELS: Final = 20
+"""The venue gives at most so many levels a side: fewer are all there are."""
+PING: Final = '{"method":"ping"}'
+INFO_PATH: Final = "/info"
+FULL: Final = "full"
+BOOK_LINES: Final[dict[str, int | None]] = {FULL: None, "s4": 4, "s3": 3, "s2": 2}
+"""Resolutions of books, finest first: the word of the connection that carries one, and its significant figures."""
+_GREETING: Final = b"Websocket connection established"
+_LONGEST_SIDE: Final = 1000
+_WHOLE_NUMBERS: Final = frozenset(("nSigFigs", "mantissa", "startTime", "endTime"))
+_REFUSED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What the decoder raises on bad input; RecursionError on JSON that is nested too deeply."""
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class VenueError:
+    """The venue refuses something (`error`), in its own words."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """The answer to a ping."""
+
+
+class Topic(NamedTuple):
+    """One subscription. `coin` None: the whole market; `figures` None: full precision."""
+
+    type: str
+    coin: str | None = None
+    figures: int | None = None
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """What the venue's answer names; two resolutions of one coin cannot be told apart by it."""
+        return self.type, self.coin
+
+    def request(self, method: str) -> str:
+        """Return the frame that subscribes or unsubscribes."""
+        wanted: dict[str, object] = {"type": self.type}
+        if self.coin is not None:
+            wanted["coin"] = self.coin
+        if self.figures is not None:
+            wanted["nSigFigs"] = self.figures
+        return json.dumps({"method": method, "subscription": wanted}, separators=(",", ":"))
+
+
+def book_topic(coin: str, line: str) -> Topic:
+    """Return the subscription to a coin's book on the line of that resolution."""
+    return Topic("l2Book", coin, BOOK_LINES[line])
+
+
+# -- frames ------------------------------------------------------------------------------------------------------
+
+Message = (
+    BookData
+    | QuoteData
+    | list[TradeData]
+    | MidsData
+    | ContextsData
+    | AllContextsData
+    | ActiveContext
+    | ActiveSpotContext
+    | list[SpotContext]
+    | SubscriptionAnswer
+    | VenueError
+    | Pong
+)
+
+_envelope = msgspec.json.Decoder(Envelope)
+_decoders: Final[dict[str, msgspec.json.Decoder[Any]]] = {
+    "l2Book": msgspec.json.Decoder(BookData, strict=False),
+    "bbo": msgspec.json.Decoder(QuoteData, strict=False),
+    "trades": msgspec.json.Decoder(list[TradeData], strict=False),
+    "allMids": msgspec.json.Decoder(MidsData, strict=False),
+    "assetCtxs": msgspec.json.Decoder(ContextsData, strict=False),
+    "allDexsAssetCtxs": msgspec.json.Decoder(AllContextsData, strict=False),
+    "activeAssetCtx": msgspec.json.Decoder(ActiveContext, strict=False),
+    "activeSpotAssetCtx": msgspec.json.Decoder(ActiveSpotContext, strict=False),
+    "spotAssetCtxs": msgspec.json.Decoder(list[SpotContext], strict=False),
+    "subscriptionResponse": msgspec.json.Decoder(SubscriptionAnswer, strict=False),
+}
+_counted = msgspec.json.Decoder(RawContexts)
+_all_counted = msgspec.json.Decoder(AllRawContexts)
+_text = msgspec.json.Decoder(str)
+_perp_meta = msgspec.json.Decoder(PerpMeta, strict=False)
+_perp_market: msgspec.json.Decoder[PerpMarketAnswer] = msgspec.json.Decoder(PerpMarketAnswer, strict=False)
+_spot_market: msgspec.json.Decoder[SpotMarketAnswer] = msgspec.json.Decoder(SpotMarketAnswer, strict=False)
+
+
+def decode(raw: bytes) -> Message | None:
+    """Decode one frame; None for the greeting and for channels that are of no use here. Raises BadFrameError."""
+    if raw.startswith(_GREETING):
+        return None
+    try:
+        envelope = _envelope.decode(raw)
+        decoder = _decoders.get(envelope.channel)
+        if decoder is not None:
+            message: Message = decoder.decode(envelope.data)
+            if isinstance(message, BookData):
+                check_book(message)
+            return message
+        if envelope.channel == "pong":
+            return Pong()
+        if envelope.channel == "error":
+            return VenueError(_plain(envelope.data))
+    except _REFUSED as error:
+        raise BadFrameError(f"not a market data frame: {error}; it begins {_sample(raw)}") from None
+    return None
+
+
+def count_contexts(raw: bytes) -> int | None:
+    """Return how many perpetuals a frame of `assetCtxs` or `allDexsAssetCtxs` covers, None for another or bad one."""
+    try:
+        envelope = _envelope.decode(raw)
+        if envelope.channel == "assetCtxs":
+            counted = _counted.decode(envelope.data)
+            return None if counted.dex else len(counted.ctxs)
+        if envelope.channel == "allDexsAssetCtxs":
+            return next((len(ctxs) for dex, ctxs in _all_counted.decode(envelope.data).ctxs if not dex), None)
+    except _REFUSED:
+        pass  # counted where frames are decoded
+    return None
+
+
+def check_book(book: BookData) -> None:
+    """Raise BadFrameError unless both sides run from the best price outwards, each price once."""
+    bids, asks = book.levels
+    if max(len(bids), len(asks)) > _LONGEST_SIDE:
+        raise BadFrameError(f"expected at most {MAX_LEVELS} levels a side, were {max(len(bids), len(asks))}")
+    if not (_falling(bids) and _falling(asks[::-1])):
+        raise BadFrameError(f"the book of {book.coin[:20]} is not sorted from its best prices outwards")
+
+
+def _falling(levels: list[WireLevel]) -> bool:
+    return all(before.px > after.px for before, after in pairwise(levels))
+
+
+# -- requests ----------------------------------------------------------------------------------------------------
+
+
+def info_path(kind: str, **arguments: str | int | None) -> str:
+    """Return the path that stands for a request; arguments of None are left out."""
+    given = {name: value for name, value in arguments.items() if value is not None}
+    return f"{INFO_PATH}?{urlencode({'type': kind, **given})}"
+
+
+def request_body(path: str) -> bytes:
+    """Return the JSON the venue takes for a path made by `info_path`."""
+    body = {
+        name: int(value) if name in _WHOLE_NUMBERS else value
+        for name, value in parse_qsl(urlsplit(path).query, keep_blank_values=True)
+    }
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def book_path(coin: str, line: str) -> str:
+    """Return the path that asks for a coin's book at the resolution of a line."""
+    return info_path("l2Book", coin=coin, nSigFigs=BOOK_LINES[line])
+
+
+class InfoRequest(NamedTuple):
+    """What a path asks for; `line` is the resolution of a book."""
+
+    type: str
+    coin: str = ""
+    line: str = FULL
+
+
+def parse_info_path(path: str) -> InfoRequest:
+    """Read a path. Raises BadFrameError when it is none of ours."""
+    parts = urlsplit(path)
+    query = dict(parse_qsl(parts.query))
+    figures = query.get("nSigFigs")
+    line = FULL if figures is None else f"s{figures}"
+    if parts.path != INFO_PATH or "type" not in query or line not in BOOK_LINES:
+        raise BadFrameError(f"expected a request such as {book_path('BTC', 's3')}, was {path[:120]!r}")
+    return InfoRequest(query["type"], query.get("coin", ""), line)
+
+
+def decode_book(raw: bytes) -> BookData:
+    """Decode the answer to an `l2Book` request. Raises BadFrameError."""
+    book: BookData = _answer(_decoders["l2Book"], raw, "a book")
+    check_book(book)
+    return book
+
+
+def decode_meta(raw: bytes) -> PerpMeta:
+    """Decode the answer to `meta`. Raises BadFrameError."""
+    return _answer(_perp_meta, raw, "the list of perpetuals")
+
+
+def decode_perp_market(raw: bytes) -> PerpMarketAnswer:
+    """Decode the answer to `metaAndAssetCtxs`. Raises BadFrameError."""
+    return _answer(_perp_market, raw, "the table of perpetuals")
+
+
+def decode_spot_market(raw: bytes) -> SpotMarketAnswer:
+    """Decode the answer to `spotMetaAndAssetCtxs`. Raises BadFrameError."""
+    return _answer(_spot_market, raw, "the table of spot pairs")
+
+
+def _answer(decoder: msgspec.json.Decoder[_T], raw: bytes, what: str) -> _T:
+    try:
+        return decoder.decode(raw)
+    except _REFUSED as error:
+        raise BadFrameError(f"not {what}: {error}; it begins {_sample(raw)}") from None
+
+
+def _plain(data: msgspec.Raw) -> str:
+    """Return the words of an error: a string as documented, anything else as it stands."""
+    try:
+        said = _text.decode(data)
+    except msgspec.ValidationError:
+        said = bytes(data).decode("utf-8", "replace")
+    return "".join(letter for letter in said if letter.isprintable())[:200]
+
+
+def _sample(raw: bytes) -> str:
+    return repr(raw[:60].decode("utf-8", "replace"))
