@@ -16,7 +16,11 @@ from app import __version__  # noqa: E402 # the clock above counts from the firs
 from app.domain.errors import FathomError  # noqa: E402
 
 COMMANDS = ("desktop", "book", "replay", "import-capture", "settings", "sim")
-SIMULATORS = {"binance": "Binance spot and USD-M futures", "hyperliquid": "Hyperliquid perpetuals and spot"}
+SIMULATORS = {
+    "binance": "Binance spot and USD-M futures",
+    "bybit": "Bybit spot and linear contracts",
+    "hyperliquid": "Hyperliquid perpetuals and spot",
+}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -174,7 +178,12 @@ def _desktop(args: argparse.Namespace, paths: object) -> int:
 def _sim(venue: str, arguments: list[str]) -> int:
     from app.commands import simulate
 
-    return {"binance": simulate.run_binance, "hyperliquid": simulate.run_hyperliquid}[venue](arguments)
+    simulators = {
+        "binance": simulate.run_binance,
+        "bybit": simulate.run_bybit,
+        "hyperliquid": simulate.run_hyperliquid,
+    }
+    return simulators[venue](arguments)
 
 
 if __name__ == "__main__":

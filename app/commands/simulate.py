@@ -27,6 +27,18 @@ def run_binance(arguments: list[str]) -> int:
     )
 
 
+def run_bybit(arguments: list[str]) -> int:
+    """Run the simulated Bybit until it is stopped."""
+    from app.sim import bybit
+
+    return _run(
+        "Bybit",
+        arguments,
+        bybit.add_arguments,
+        lambda args, announce, stop: bybit.serve(bybit.options_from(args), announce, stop),
+    )
+
+
 def run_hyperliquid(arguments: list[str]) -> int:
     """Run the simulated Hyperliquid until it is stopped."""
     from app.sim import hyperliquid

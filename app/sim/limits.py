@@ -106,6 +106,11 @@ class SlidingCount:
         self._now = now
         self._times: deque[float] = deque()
 
+    @property
+    def count(self) -> int:
+        """Events in the window that ended with the last one."""
+        return len(self._times)
+
     def add(self) -> bool:
         """Note one event; return whether the window is still within the limit."""
         now = self._now()
