@@ -91,11 +91,10 @@ class Answer(Struct, gc=False):
     time: Millis = 0
 
 
-class TickerList(Struct, gc=False):
+class TickerList(Struct, gc=False, rename={"rows": "list"}):
     """`/v5/market/tickers`; rows are decoded one by one, so that a bad one does not take the others with it."""
 
-    list: list[Raw]
-    category: str = ""
+    rows: list[Raw]
 
 
 class PriceFilter(Struct, gc=False):
@@ -115,10 +114,10 @@ class ListedInstrument(Struct, gc=False):
     priceFilter: PriceFilter | None = None
 
 
-class InstrumentList(Struct, gc=False):
+class InstrumentList(Struct, gc=False, rename={"rows": "list"}):
     """`/v5/market/instruments-info`, one page; an empty cursor is the last one."""
 
-    list: list[Raw]
+    rows: list[Raw]
     nextPageCursor: str = ""
 
 

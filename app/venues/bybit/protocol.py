@@ -238,7 +238,7 @@ def decode_tickers(raw: bytes) -> tuple[list[TickerData], int, int]:
     """Return rows of `/v5/market/tickers`, how many could not be read, and the venue's time in UTC ns."""
     answer = _result(raw)
     try:
-        rows = _tickers.decode(answer.result).list
+        rows = _tickers.decode(answer.result).rows
     except _REFUSED as error:
         raise BadFrameError(f"not a list of tickers: {error}") from None
     read = []
@@ -267,12 +267,12 @@ def decode_instruments(raw: bytes) -> tuple[list[ListedInstrument], int, str]:
     except _REFUSED as error:
         raise BadFrameError(f"not a list of instruments: {error}") from None
     read = []
-    for row in page.list:
+    for row in page.rows:
         try:
             read.append(_instrument.decode(row))
         except _REFUSED:
             continue
-    return read, len(page.list) - len(read), page.nextPageCursor
+    return read, len(page.rows) - len(read), page.nextPageCursor
 
 
 def decode_time_ms(raw: bytes) -> float:
