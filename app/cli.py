@@ -45,7 +45,11 @@ def build_parser() -> argparse.ArgumentParser:
     desktop.add_argument("--speed", type=_speed, default=1.0, metavar="X", help="pace of the replay: 1, 20, ... or max")
     desktop.add_argument("--seed", type=int, default=1, metavar="N", help="seed of the demo's market")
     desktop.add_argument(
-        "--fault", action="append", default=[], metavar="NAME@SECONDS", help="let the demo's venue fail on command"
+        "--fault",
+        action="append",
+        default=[],
+        metavar="[VENUE/]NAME@SECONDS",
+        help="let a venue of the demo fail on command",
     )
     desktop.add_argument("--screenshot", type=Path, metavar="DIR", help="save pictures of the window and its panels")
     desktop.add_argument("--measure", type=Path, metavar="FILE", help="write latency and load figures as JSON")
@@ -145,6 +149,7 @@ def _run(args: argparse.Namespace) -> int:
 def _desktop(args: argparse.Namespace, paths: object) -> int:
     from app import logs
     from app.compose import DesktopOptions, run_desktop
+    from app.demo import DemoOptions
     from app.paths import Paths
     from app.settings.store import Settings
 
@@ -162,7 +167,7 @@ def _desktop(args: argparse.Namespace, paths: object) -> int:
         settings=settings,
         paths=paths,
         demo=args.demo,
-        demo_options=("--seed", str(args.seed), *(f"--fault={fault}" for fault in args.fault)),
+        demo_options=DemoOptions(seed=args.seed, faults=tuple(args.fault)),
         record=args.record,
         replay=args.replay,
         speed=args.speed,

@@ -7,26 +7,24 @@ engines: the venues (live), simulators on loopback (demo), or a recording (repla
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import importlib
 import json
 import logging
 import shutil
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from app import __version__, runtime
+from app.demo import DemoOptions, demo_venues
 from app.domain.clock import Clock, SystemClock
 from app.domain.errors import FathomError
-from app.launch import child_environment, command_line
 from app.measurements import Measurements
 from app.paths import Paths
 from app.settings.store import Settings
@@ -60,7 +58,7 @@ class DesktopOptions:
     settings: Settings
     paths: Paths
     demo: bool = False
-    demo_options: tuple[str, ...] = ()
+    demo_options: DemoOptions = field(default_factory=DemoOptions)
     record: Path | None = None
     replay: Path | None = None
     speed: float | None = 1.0
@@ -267,8 +265,7 @@ class Desktop:
 
         settings, paths = self.options.settings, self.options.paths
         if self.options.demo:
-            addresses = await stack.enter_async_context(demo_venue(self.options.demo_options))
-            settings.override_values(addresses)
+            settings.override_values(await stack.enter_async_context(demo_venues(settings, self.options.demo_options)))
         from app.services.feeds import load_universe, make_session
 
         universe, notes = await load_universe(settings, paths)
@@ -442,39 +439,3 @@ class Desktop:
     def _metrics(self) -> Mapping[str, float]:
         lag = self.probe.lag()
         return {"loop_lag_p99_ms": lag.p99_ms or 0.0, "loop_lag_max_ms": lag.max_ms or 0.0}
-
-
-@asynccontextmanager
-async def demo_venue(options: tuple[str, ...]) -> AsyncIterator[dict[str, Any]]:
-    """Run the simulated venue in a child process; yield the settings that point to it."""
-    process = await asyncio.create_subprocess_exec(
-        *command_line("sim", "binance", "--port", "0", "--json", "--die-with-stdin", *options),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=None if sys.stderr is not None else asyncio.subprocess.DEVNULL,
-        env=child_environment(),
-    )
-    try:
-        assert process.stdout is not None
-        try:
-            async with asyncio.timeout(30):
-                line = await process.stdout.readline()
-            addresses = json.loads(line)
-            yield {
-                "binance.spot.ws_url": addresses["spot_ws"],
-                "binance.spot.rest_url": addresses["spot_rest"],
-                "binance.usdm.ws_url": addresses["usdm_ws"],
-                "binance.usdm.rest_url": addresses["usdm_rest"],
-            }
-        except (TimeoutError, ValueError, KeyError) as error:
-            raise FathomError("the demo's simulated venue did not start") from error
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1.5):
-                await process.wait()
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()

@@ -13,10 +13,12 @@ from app.domain.health import FeedHealth
 from app.domain.ids import FeedId, Market, Venue
 from app.domain.instruments import Instrument
 from app.paths import Paths
-from app.services import binance_feed
+from app.services import binance_feed, bybit_feed
 from app.services.universe import Universe
 from app.settings.store import Settings
 from app.venues.binance.intake import BinanceIntake
+from app.venues.bybit.api import guess_instrument as bybit_guess
+from app.venues.bybit.intake import BybitIntake
 from app.venues.feed import Desk, FeedSession, FeedSink, Intake
 from app.venues.naming import guess_instrument
 
@@ -56,6 +58,16 @@ KITS: Final[Mapping[Venue, VenueKit]] = {
         make_intake=BinanceIntake,
         book_symbol=binance_feed.book_symbol,
         demo_settings=binance_feed.demo_settings,
+    ),
+    Venue.BYBIT: VenueKit(
+        venue=Venue.BYBIT,
+        markets_of=bybit_feed.markets_of,
+        load_instruments=bybit_feed.load_instruments,
+        make_session=bybit_feed.make_session,
+        make_intake=BybitIntake,
+        book_symbol=bybit_feed.book_symbol,
+        guess_instrument=bybit_guess,
+        demo_settings=bybit_feed.demo_settings,
     ),
 }
 

@@ -1,0 +1,212 @@
+"""The Alerts panel: the rules with their switches, and everything that has fired."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.scanner.alerts import AlertRule
+from app.ui import theme
+from app.ui.models.alert_tables import FiringTable, RuleTable
+from app.ui.panels.alert_editor import AlertEditor
+from app.ui.panels.base import Panel
+from app.ui.panels.common import QuietTable, plain_label
+from app.viewmodels.alerts import AlertsModel
+
+RULE_WIDTHS = (150, 220, 90)
+FIRING_WIDTHS = (64, 130)
+EMPTY = "No alerts yet. “New…” makes one from a scanner condition, an event, a depth indicator or a feed's state."
+
+
+class AlertsPanel(Panel):
+    """Shows alert rules and their history."""
+
+    def __init__(self, model: AlertsModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._model = model
+        self._editor: AlertEditor | None = None
+        self._shown: Hashable = None
+        self._rules = RuleTable(model.enable)
+        self._rules.setParent(self)
+        self._rule_view = self._table(self._rules, RULE_WIDTHS, "Alert rules")
+        self._rule_view.activated.connect(self._on_activated)
+        self._rule_view.selectionModel().selectionChanged.connect(lambda *_: self._enable_buttons())
+        self._rules.modelReset.connect(self._enable_buttons)
+        self._firings = FiringTable()
+        self._firings.setParent(self)
+        self._firing_view = self._table(self._firings, FIRING_WIDTHS, "Alerts that have fired")
+        self._new = self._button("New…", "Make an alert", self.add)
+        self._edit = self._button("Edit…", "Change the chosen alert (Enter)", self.edit)
+        self._delete = self._button("Delete", "Delete the chosen alert (Del)", self.delete)
+        self._count = plain_label(self, "muted")
+        self._empty = plain_label(self, "muted")
+        self._empty.setWordWrap(True)
+        self._empty.setText(EMPTY)
+        self._empty.setContentsMargins(10, 10, 10, 10)
+        self._filter = QLineEdit(self)
+        self._filter.setPlaceholderText("Filter the history")
+        self._filter.setAccessibleName("Filter the history")
+        self._filter.setClearButtonEnabled(True)
+        self._filter.textChanged.connect(model.set_filter)
+        top, middle = QHBoxLayout(), QHBoxLayout()
+        for row in (top, middle):
+            row.setContentsMargins(6, 4, 6, 4)
+            row.setSpacing(4)
+        for button in (self._new, self._edit, self._delete):
+            top.addWidget(button)
+        top.addStretch(1)
+        top.addWidget(self._count)
+        middle.addWidget(self._filter, 1)
+        upper, lower = QWidget(self), QWidget(self)
+        for part, row, widgets in ((upper, top, (self._empty, self._rule_view)), (lower, middle, (self._firing_view,))):
+            column = QVBoxLayout(part)
+            column.setContentsMargins(0, 0, 0, 0)
+            column.setSpacing(0)
+            column.addLayout(row)
+            for widget in widgets:
+                column.addWidget(widget, 0 if widget is self._empty else 1)
+        self._splitter = QSplitter(Qt.Orientation.Vertical, self)
+        self._splitter.setChildrenCollapsible(False)
+        self._splitter.addWidget(upper)
+        self._splitter.addWidget(lower)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._splitter)
+        for key, work in ((QKeySequence.StandardKey.Delete, self.delete), (QKeySequence.StandardKey.New, self.add)):
+            shortcut = QShortcut(QKeySequence(key), self._rule_view)
+            shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
+            shortcut.activated.connect(work)
+        copy = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self._firing_view)
+        copy.setContext(Qt.ShortcutContext.WidgetShortcut)
+        copy.activated.connect(self.copy)
+        theme.notifier().changed.connect(self._restyle)
+        self._enable_buttons()
+
+    def _button(self, text: str, tip: str, work: object) -> QPushButton:
+        button = QPushButton(text, self)
+        button.setToolTip(tip)
+        button.clicked.connect(lambda: work())  # type: ignore[operator] # a plain method
+        return button
+
+    def _table(self, model: RuleTable | FiringTable, widths: tuple[int, ...], name: str) -> QuietTable:
+        view = QuietTable(self)
+        view.setModel(model)
+        view.setAccessibleName(name)
+        view.verticalHeader().hide()
+        view.verticalHeader().setMinimumSectionSize(16)
+        view.verticalHeader().setDefaultSectionSize(theme.ROW_HEIGHT - 2)
+        view.setShowGrid(False)
+        view.setWordWrap(False)
+        view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        header = view.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setStretchLastSection(True)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        for index, width in enumerate(widths):
+            header.resizeSection(index, width)
+        return view
+
+    # -- showing -------------------------------------------------------------------------------------------------
+
+    def revision(self) -> Hashable:
+        """Return what moves with rules and history."""
+        return self._model.revision
+
+    def refresh(self, now_ns: int) -> int | None:
+        """Show rules and history."""
+        lines = self._model.rules()
+        self._rules.show_lines(lines)
+        self._empty.setVisible(not lines)
+        self._rule_view.setVisible(bool(lines))
+        on = sum(line.rule.enabled for line in lines)
+        self._count.setText(f"{on} of {len(lines)} on" if lines else "")
+        if self._model.revision[1:] != self._shown:
+            self._shown = self._model.revision[1:]
+            self._firings.show_firings(self._model.history())
+        self._enable_buttons()
+        return None
+
+    def _enable_buttons(self) -> None:
+        chosen = self._chosen() is not None
+        self._edit.setEnabled(chosen)
+        self._delete.setEnabled(chosen)
+
+    def _chosen(self) -> AlertRule | None:
+        rows = self._rule_view.selectionModel().selectedRows()
+        return self._rules.lines[rows[0].row()].rule if rows and rows[0].row() < len(self._rules.lines) else None
+
+    def focus_target(self) -> QWidget:
+        """Give the keyboard to the rules."""
+        return self._rule_view
+
+    # -- work ----------------------------------------------------------------------------------------------------
+
+    def add(self, condition: str = "") -> None:
+        """Open the editor on a fresh rule."""
+        self.open_editor(self._model.new_rule(condition=condition))
+
+    def edit(self) -> None:
+        """Open the editor on the chosen rule."""
+        rule = self._chosen()
+        if rule is not None:
+            self.open_editor(rule)
+
+    def delete(self) -> None:
+        """Delete the chosen rule."""
+        rule = self._chosen()
+        if rule is not None:
+            self._model.remove(rule.id)
+
+    def open_editor(self, rule: AlertRule) -> AlertEditor:
+        """Show the editor beside the panel, not blocking it."""
+        if self._editor is not None:
+            self._editor.close()
+        editor = self._editor = AlertEditor(self._model, rule, self)
+        editor.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        editor.finished.connect(self._on_editor_closed)
+        editor.open()
+        return editor
+
+    def _on_editor_closed(self) -> None:
+        self._editor = None
+
+    def _on_activated(self, index: QModelIndex) -> None:
+        if index.isValid():
+            self.edit()
+
+    def copy(self) -> None:
+        """Put the chosen firings (all, when none is chosen) on the clipboard, one line each."""
+        chosen = sorted({index.row() for index in self._firing_view.selectionModel().selectedRows()})
+        rows = chosen or range(self._firings.rowCount())
+        QGuiApplication.clipboard().setText("\n".join("\t".join(self._firings.fields(row)) for row in rows))
+
+    def _restyle(self, _look: theme.Theme) -> None:
+        self._rules.restyle()
+        self._firings.restyle()
+
+    def shut(self) -> None:
+        """Close the editor and let go of the theme."""
+        if self._editor is not None:
+            self._editor.close()
+        theme.notifier().changed.disconnect(self._restyle)
+
+    def save_state(self) -> dict[str, object]:
+        """Return the sizes of the parts."""
+        return {"sizes": self._splitter.sizes()}
+
+    def restore_state(self, state: dict[str, object]) -> None:
+        """Take stored sizes."""
+        sizes = state.get("sizes")
+        if isinstance(sizes, list) and len(sizes) == 2 and all(isinstance(size, int) and size > 0 for size in sizes):
+            self._splitter.setSizes(sizes)
