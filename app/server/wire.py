@@ -6,6 +6,7 @@ Client to server (one JSON object a message, at most 64 kB):
     {"action": "subscribe", "symbol": "BTCUSDT", "marketType": "SPOT", "venue": "binance"}    depth of one book: `tick`
     {"action": "subscribe", "symbols": ["BTCUSDT", "ETHUSDT"], "marketType": "FUTURES"}       the same of several
     {"action": "subscribe", "tickers": ["BTCUSDT", "bybit:ETHUSDT"]}    rows of instruments: `market_data`
+    {"action": "subscribe", "venue": "bybit", "marketType": "FUTURES", "top": 100}      the most traded as rows
     {"action": "subscribe", "channels": ["ticks", "snapshots", "indicators", "alerts", "status", "portfolio"]}
     {"action": "subscribe", "indicators": [{"indicator": "delta", "category": "TOTAL", "marketType": "SPOT",
                                             "depth": 5}]}
@@ -72,6 +73,7 @@ class ClientMessage(msgspec.Struct, frozen=True, rename={"market_type": "marketT
     tickers: _Words = []
     channels: Annotated[list[_Word], msgspec.Meta(max_length=32)] = []
     indicators: Annotated[list[IndicatorRequest], msgspec.Meta(max_length=MAX_SUBSCRIPTIONS)] = []
+    top: Annotated[int, msgspec.Meta(ge=1, le=MAX_SUBSCRIPTIONS)] | None = None
     all: bool = False
 
 
@@ -152,6 +154,14 @@ def read_market(venue: str | None, market_type: str | None) -> Market:
     if venue:
         return Market.of(read_venue(venue), kind)
     return Market.from_label(word)
+
+
+def read_markets(venue: str | None, market_type: str | None) -> list[Market]:
+    """Return all markets that a venue (or `all`) and a type (or ALL) stand for; raise RequestError."""
+    venues = list(Venue) if venue is not None and venue.strip().lower() == "all" else [read_venue(venue or "binance")]
+    every = market_type is None or market_type.strip().upper() == "ALL"
+    kinds = list(MarketKind) if every else [read_kind(market_type or "")]
+    return [Market.of(each, kind) for each in venues for kind in kinds]
 
 
 def read_ticker(text: str, market: Market) -> tuple[Market, str]:

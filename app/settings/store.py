@@ -109,7 +109,7 @@ class Settings:
                 "key": s.key,
                 "type": s.kind.__name__,
                 "default": s.default,
-                "value": mask_url(str(self.get(s.key))) if s.secret else self.get(s.key),
+                "value": mask(str(self.get(s.key))) if s.secret else self.get(s.key),
                 "unit": s.unit,
                 "low": s.low,
                 "high": s.high,
@@ -118,6 +118,11 @@ class Settings:
             }
             for s in SETTINGS
         ]
+
+
+def mask(secret: str) -> str:
+    """Return what may be shown of a secret: a URL without its password, nothing of anything else."""
+    return mask_url(secret) if "://" in secret or not secret else "***"
 
 
 def mask_url(url: str) -> str:

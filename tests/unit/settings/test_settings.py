@@ -115,3 +115,12 @@ def test_passwords_are_masked(url: str, shown: str) -> None:
 def test_unknown_keys_name_their_neighbours() -> None:
     with pytest.raises(SettingsError, match=r"redis\.url"):
         setting("redis.uri")
+
+
+def test_a_secret_that_is_no_url_is_not_described_at_all() -> None:
+    settings = Settings()
+    settings.override(["server.token=correct-horse-battery", "redis.url=redis://me:hidden@127.0.0.1:6379/0"])
+    shown = {entry["key"]: entry["value"] for entry in settings.describe()}
+    assert shown["server.token"] == "***"
+    assert shown["redis.url"] == "redis://me:***@127.0.0.1:6379/0"
+    assert shown["database.url"] == ""
