@@ -25,6 +25,7 @@ from app.sim.faults import Fault
 from app.sim.hub import Hub
 from app.sim.limits import SlidingCount, WeightMeter
 from app.sim.market import SimMarket
+from app.sim.newsroom import Newsroom
 from app.sim.rest import DEFAULT_WEIGHT_LIMITS, RestDesk
 from app.sim.subscriptions import MAX_STREAMS, Control, answer, delivered_on, read_control, read_path
 from app.sim.venue_faults import VenueFaults
@@ -76,7 +77,8 @@ class VenueServer:
         self._source = source
         self._now_ms: Callable[[], int] = lambda: int(now_s() * 1000)
         self.desk = RestDesk(market, source, self.meter, self._now_ms)
-        self.hub = Hub(market, lambda: source.books[market], self._now_ms)
+        newsroom = Newsroom(market, source, self._now_ms)
+        self.hub = Hub(market, lambda: source.books[market], newsroom, self._now_ms)
         self.connections: dict[SimConnection, None] = {}
         self._server: Server | None = None
         self._housekeeper: asyncio.Task[None] | None = None

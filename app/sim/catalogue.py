@@ -8,29 +8,13 @@ from __future__ import annotations
 
 from app.domain.ids import Market
 from app.sim.market import SimMarket
+from app.sim.sidelines import STRANGERS
 from app.sim.universe import Listing
 
 Row = dict[str, object]
 
 _ONBOARD_MS = 1_569_398_400_000
 _DELIVERY_NEVER_MS = 4_133_404_800_000
-NON_ASCII_SYMBOL = "币安人生USDT"
-
-# symbol, base, quote, status, contract type, 24 h quote volume in USD
-_STRANGERS: dict[Market, tuple[tuple[str, str, str, str, str, float], ...]] = {
-    Market.BINANCE_SPOT: (
-        ("WAVESUSDT", "WAVES", "USDT", "BREAK", "", 0.0),
-        ("ETHBTC", "ETH", "BTC", "TRADING", "", 4.1e7),
-        (NON_ASCII_SYMBOL, "币安人生", "USDT", "TRADING", "", 1.2e6),
-    ),
-    Market.BINANCE_USDM: (
-        ("WAVESUSDT", "WAVES", "USDT", "SETTLING", "PERPETUAL", 0.0),
-        ("BTCUSDC", "BTC", "USDC", "TRADING", "PERPETUAL", 2.2e9),
-        ("XAUUSDT", "XAU", "USDT", "TRADING", "TRADIFI_PERPETUAL", 9.5e8),
-        ("BTCUSDT_261225", "BTC", "USDT", "TRADING", "CURRENT_QUARTER", 3.1e8),
-        (NON_ASCII_SYMBOL, "币安人生", "USDT", "TRADING", "PERPETUAL", 1.9e6),
-    ),
-}
 
 
 def exchange_info(market: Market, source: SimMarket, weight_limit: int, now_ms: int) -> Row:
@@ -38,10 +22,12 @@ def exchange_info(market: Market, source: SimMarket, weight_limit: int, now_ms: 
     books = source.books[market].values()
     if market is Market.BINANCE_SPOT:
         symbols = [_spot_row(book.listing, "TRADING" if book.trading else "BREAK") for book in books]
-        symbols += [_spot_stranger(*row) for row in _STRANGERS[market]]
+        symbols += [_spot_row(listing, "TRADING") for listing in source.pit.listings[market]]
+        symbols += [_spot_stranger(*row) for row in STRANGERS[market]]
     else:
         symbols = [_usdm_row(book.listing, "TRADING" if book.trading else "SETTLING") for book in books]
-        symbols += [_usdm_stranger(*row) for row in _STRANGERS[market]]
+        symbols += [_usdm_row(listing, "TRADING") for listing in source.pit.listings[market]]
+        symbols += [_usdm_stranger(*row) for row in STRANGERS[market]]
     limits: list[Row] = [
         {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": weight_limit},
     ]
@@ -74,26 +60,11 @@ def exchange_info(market: Market, source: SimMarket, weight_limit: int, now_ms: 
     }
 
 
-def foreign_tickers(market: Market) -> list[Row]:
-    """Return 24 h statistics of the strangers; some trade more than most of the listed pairs."""
-    return [
-        {
-            "symbol": symbol,
-            "lastPrice": "1.00",
-            "openPrice": "1.00",
-            "volume": f"{volume:.2f}",
-            "quoteVolume": f"{volume:.2f}",
-            "count": 1000,
-        }
-        for symbol, _, _, _, _, volume in _STRANGERS[market]
-    ]
-
-
 def _spot_row(listing: Listing, status: str) -> Row:
     return _spot_symbol(listing.symbol, listing.base, "USDT", status, _eight(listing.tick_size), listing.step_size)
 
 
-def _spot_stranger(symbol: str, base: str, quote: str, status: str, _contract: str, _volume: float) -> Row:
+def _spot_stranger(symbol: str, base: str, quote: str, status: str, *_figures: object) -> Row:
     return _spot_symbol(symbol, base, quote, status, "0.00010000", "0.1")
 
 
@@ -148,7 +119,7 @@ def _usdm_row(listing: Listing, status: str) -> Row:
     return row
 
 
-def _usdm_stranger(symbol: str, base: str, quote: str, status: str, contract: str, _volume: float) -> Row:
+def _usdm_stranger(symbol: str, base: str, quote: str, status: str, contract: str, *_figures: object) -> Row:
     return _usdm_symbol(symbol, base, quote, status, contract, "0.01", "0.001")
 
 

@@ -58,12 +58,14 @@ class Factors:
         self._pressures: dict[Market, tuple[list[list[float]], list[list[float]]]] = {}
         self.step()
 
-    def step(self) -> None:
-        """Move everything on by 100 ms."""
+    def step(self, drift: Floats | None = None) -> None:
+        """Move everything on by 100 ms; `drift` is added to the pairs' log prices."""
         count = len(self._log_price)
         common = self._generator.normal(0.0, _PRICE_SIGMA_MARKET) + float(self._trend.step()[0])
         own = self._generator.normal(0.0, _PRICE_SIGMA_OWN, count)
         self._log_price = self._log_price + self._beta * common + own
+        if drift is not None:
+            self._log_price += drift
         spot = np.exp(self._log_price)
         self._mids[Market.BINANCE_SPOT] = spot.tolist()
         self._mids[Market.BINANCE_USDM] = (spot * (1.0 + self._basis.step())).tolist()
@@ -76,6 +78,10 @@ class Factors:
         bids, asks = np.exp(depth + lean), np.exp(depth - lean)
         for row, market in enumerate((Market.BINANCE_SPOT, Market.BINANCE_USDM)):
             self._pressures[market] = (bids[row].tolist(), asks[row].tolist())
+
+    def mids(self, market: Market) -> list[float]:
+        """Return the wanted mid prices of all pairs in USD per coin."""
+        return self._mids[market]
 
     def mid(self, market: Market, pair: int) -> float:
         """Return the wanted mid price of a pair in USD per coin."""

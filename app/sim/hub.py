@@ -1,6 +1,7 @@
 """Carries book changes to whoever subscribed: one channel per stream name, one encoding per channel and form.
 
-Slower diff streams add changes up until they are due; partial streams are written when due and changed.
+Slower diff streams add changes up until they are due; partial streams are written when due and changed. Streams beside
+the books have channels of their own, filled by the newsroom.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from app.sim import encoders
 from app.sim.book import Changes, SimBook
 from app.sim.connection import SimConnection, data_frame
 from app.sim.faults import Tampering
+from app.sim.newsroom import Newsroom
 from app.sim.subscriptions import delivered_on, read_depth_stream
 
 STEP_MS = 100
@@ -56,12 +58,16 @@ class Channel:
 class Hub:
     """All channels of one market."""
 
-    def __init__(self, market: Market, symbols: Callable[[], Iterable[str]], now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, market: Market, symbols: Callable[[], Iterable[str]], newsroom: Newsroom, now_ms: Callable[[], int]
+    ) -> None:
         """`symbols` gives the market's symbols; `now_ms` is UTC ms."""
         self.market = market
         self.tampering = Tampering()
         self._symbols = symbols
+        self._newsroom = newsroom
         self._now_ms = now_ms
+        self._news: dict[str, Channel] = {}
         self._channels: dict[str, Channel] = {}
         self._by_symbol: dict[str, list[Channel]] = {}
 
@@ -73,7 +79,7 @@ class Hub:
             connection.streams[name] = None
             if silent or not delivered_on(connection.category, name):
                 continue
-            channel = self._channels.get(name) or self._open(name)
+            channel = self._channels.get(name) or self._news.get(name) or self._open(name)
             if channel is not None:
                 channel.subscribers[connection] = None
 
@@ -81,10 +87,10 @@ class Hub:
         """Take streams from a connection."""
         for name in names:
             connection.streams.pop(name, None)
-            channel = self._channels.get(name)
-            if channel is None or channel.subscribers.pop(connection, self) is self:
+            channel = self._channels.get(name) or self._news.get(name)
+            if channel is None or channel.subscribers.pop(connection, self) is self or channel.subscribers:
                 continue
-            if not channel.subscribers:
+            if self._news.pop(name, None) is None:
                 del self._channels[name]
                 self._by_symbol[channel.symbol].remove(channel)
 
@@ -114,6 +120,9 @@ class Hub:
     def publish_due(self, books: dict[str, SimBook], step_number: int) -> None:
         """Queue what slower streams owe at the end of a 100 ms step."""
         now = self._now_ms()
+        for name, news in self._news.items():
+            for payload in self._newsroom.payloads(name):
+                news.send(payload)
         elapsed = step_number * STEP_MS
         for channel in self._channels.values():
             waiting = channel.waiting
@@ -140,6 +149,9 @@ class Hub:
             channel.send(encoders.depth_update(book.listing, changes, now_ms))
 
     def _open(self, name: str) -> Channel | None:
+        if self._newsroom.offers(name):
+            self._news[name] = Channel(name, "", STEP_MS, None)
+            return self._news[name]
         symbol, at, kind = name.partition("@")
         if not at or symbol != symbol.lower() or symbol.upper() not in self._symbols():
             return None

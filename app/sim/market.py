@@ -16,11 +16,14 @@ import numpy as np
 from app.domain.ids import Market, Venue
 from app.sim.book import Changes, SimBook
 from app.sim.factors import Factors
+from app.sim.liquidations import ForcedOrder
+from app.sim.pit import Pit
 from app.sim.universe import Listing, build_listings, by_symbol
 
 BURSTS_PER_STEP = 5
 FASTEST_RATE = 20.0
 RESTART_ID_JUMP = 5_000_000
+STEPS_PER_SECOND = 10
 
 _MAJOR_EDITS = (20, 60)
 _MINOR_EDITS = (2, 12)
@@ -46,8 +49,13 @@ class _Pace:
 class SimMarket:
     """All books, moved in bursts: five bursts make one 100 ms step, each touching a fifth of the books."""
 
-    def __init__(self, *, seed: int = 1, symbols: Sequence[str] | None = None, rate: float = 1.0) -> None:
-        """Fill the books; equal arguments give equal markets for ever. `rate` scales how often books change."""
+    def __init__(
+        self, *, seed: int = 1, symbols: Sequence[str] | None = None, rate: float = 1.0, sidelines: int = 0
+    ) -> None:
+        """Fill the books; equal arguments give equal markets for ever. `rate` scales how often books change.
+
+        `sidelines` instruments of each market have prices and turnover, but no books.
+        """
         if not 0.0 < rate <= FASTEST_RATE:
             raise ValueError(f"expected a rate above 0 and at most {FASTEST_RATE:g}, was {rate}")
         self.listings = build_listings(symbols)
@@ -65,6 +73,7 @@ class SimMarket:
         self.books: dict[Market, dict[str, SimBook]] = {}
         self._paces: dict[Market, dict[str, _Pace]] = {}
         self._fill(Venue.BINANCE.markets)
+        self.pit = Pit(seed, self.listings, sidelines)
 
     def _fill(self, markets: Sequence[Market]) -> None:
         for market in markets:
@@ -98,8 +107,11 @@ class SimMarket:
         Burst 0 begins a new step. Iterate to the end: books move as they are reached.
         """
         if burst in (None, 0):
-            self._factors.step()
+            self.pit.step()
+            self._factors.step(self.pit.drift_of_pairs)
             self.step_number += 1
+            if self.step_number % STEPS_PER_SECOND == 0:
+                self.pit.second({market: self._factors.mids(market) for market in self.books})
         dice = self._random
         for market, books in self.books.items():
             paces = self._paces[market]
@@ -162,6 +174,11 @@ class SimMarket:
     def book(self, market: Market, symbol: str) -> SimBook:
         """Return one book by the venue's symbol; KeyError for an unknown one."""
         return self.books[market][symbol]
+
+    @property
+    def forced_orders(self) -> list[ForcedOrder]:
+        """Liquidations on futures in the second that ended last."""
+        return self.pit.forced_orders
 
     def truth(self, market: Market, symbol: str) -> BookTruth:
         """Return the whole book as of its last diff."""

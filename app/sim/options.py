@@ -9,6 +9,7 @@ from app.domain.errors import FathomError
 from app.sim.binance import VenueLimits
 from app.sim.faults import FAULTS, TimedFault, read_fault
 from app.sim.market import FASTEST_RATE
+from app.sim.sidelines import MOST_SIDELINES
 from app.sim.universe import read_symbols
 
 
@@ -20,13 +21,15 @@ class OptionsError(FathomError, ValueError):
 class SimOptions:
     """How to run a simulator; `port` P takes P for spot, P+1 for futures and P+2 for control, 0 any free ones.
 
-    `symbols` are spot symbols (None: the whole list), `auto` False leaves the clock to `step()`.
+    `symbols` are spot symbols (None: the whole list), `sidelines` how many instruments a market has besides, with
+    prices but without books; `auto` False leaves the clock to `step()`.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
     seed: int = 1
     symbols: tuple[str, ...] | None = None
+    sidelines: int = 0
     rate: float = 1.0
     faults: tuple[TimedFault, ...] = ()
     auto: bool = True
@@ -43,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=1, help="equal seeds give equal markets (default: %(default)s)")
     parser.add_argument("--symbols", type=int, metavar="N", help="only the first N pairs of the list")
+    parser.add_argument(
+        "--sidelines",
+        type=int,
+        default=200,
+        metavar="N",
+        help="instruments of each market that have prices but no books (default: %(default)s)",
+    )
     parser.add_argument("--rate", type=float, default=1.0, help="how busy the market is (default: %(default)s)")
     parser.add_argument(
         "--fault",
@@ -72,11 +82,14 @@ def options_from(args: argparse.Namespace) -> SimOptions:
         raise OptionsError(f"expected a seed of 0 or more, was {args.seed}")
     if not 0.0 < args.rate <= FASTEST_RATE:
         raise OptionsError(f"expected a rate above 0 and at most {FASTEST_RATE:g}, was {args.rate:g}")
+    if not 0 <= args.sidelines <= MOST_SIDELINES:
+        raise OptionsError(f"expected 0 to {MOST_SIDELINES} instruments without books, was {args.sidelines}")
     return SimOptions(
         host=args.host,
         port=args.port,
         seed=args.seed,
         symbols=symbols,
+        sidelines=args.sidelines,
         rate=args.rate,
         faults=tuple(read_fault(text) for text in args.fault),
         die_with_stdin=args.die_with_stdin,

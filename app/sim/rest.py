@@ -11,17 +11,22 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from app.domain.ids import Market
-from app.sim import encoders
+from app.sim import encoders, news_texts
 from app.sim.answers import Answer
 from app.sim.book import SimBook
-from app.sim.catalogue import exchange_info, foreign_tickers
-from app.sim.limits import Ruling, Verdict, WeightMeter
+from app.sim.catalogue import exchange_info
+from app.sim.day import Day
+from app.sim.limits import Ruling, SlidingCount, Verdict, WeightMeter
 from app.sim.market import SimMarket, format_price, format_quantity
+from app.sim.sidelines import USD_MARGINED
 
 DEFAULT_WEIGHT_LIMITS = {Market.BINANCE_SPOT: 6000, Market.BINANCE_USDM: 2400}
 _PREFIXES = {Market.BINANCE_SPOT: "/api/v3/", Market.BINANCE_USDM: "/fapi/v1/"}
 _USDM_DEPTH_WEIGHTS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
 _SPOT_DEPTH_MOST = 5000
+_FUNDING_REQUESTS, _FUNDING_WINDOW_S = 500, 300.0
+_USUAL_FUNDING_HOURS = 8
+_FUTURES_ONLY = frozenset({"premiumIndex", "fundingInfo", "openInterest"})
 
 Row = dict[str, object]
 
@@ -57,6 +62,11 @@ class RestDesk:
         self._source = source
         self._now_ms = now_ms
         self._prefix = _PREFIXES[market]
+        self._fundings = SlidingCount(_FUNDING_REQUESTS, _FUNDING_WINDOW_S, lambda: now_ms() / 1000)
+
+    @property
+    def _day(self) -> Day:
+        return self._source.pit.days[self.market]
 
     def answer(self, path: str, query: str) -> Answer:
         """Answer a GET; never raises."""
@@ -97,7 +107,9 @@ class RestDesk:
             return 2 if 1 <= count <= 20 else 40 if 21 <= count <= 100 else 80
         if name == "ticker/bookTicker":
             return 2 if one else 4 if spot else 5
-        return 1
+        if name == "premiumIndex":
+            return 1 if one else 10
+        return 0 if name == "fundingInfo" else 1
 
     def _depth_weight(self, limit_text: str) -> int:
         limit = int(limit_text) if limit_text.isdecimal() else (100 if self.market is Market.BINANCE_SPOT else 500)
@@ -121,6 +133,8 @@ class RestDesk:
             return self._tickers(values, self._day_ticker)
         if name == "ticker/bookTicker":
             return self._tickers(values, self._book_ticker)
+        if name in _FUTURES_ONLY and self.market is Market.BINANCE_USDM:
+            return self._futures_figures(name, values)
         raise RestError(-5000, f"Path {path}, Method GET is invalid", 404)
 
     def _depth(self, values: dict[str, str]) -> str:
@@ -156,58 +170,65 @@ class RestDesk:
             raise RestError(-1121, "Invalid symbol.")
         return book
 
-    def _tickers(self, values: dict[str, str], write: Callable[[SimBook], Row]) -> str:
+    def _place(self, symbol: str | None) -> int:
+        if not symbol:
+            raise RestError(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
+        place = self._day.places.get(symbol)
+        if place is None or not self._listed(place):
+            raise RestError(-1121, "Invalid symbol.")
+        return place
+
+    def _listed(self, place: int) -> bool:
+        row = self._day.rows[place]
+        book = self._source.books[self.market].get(row.symbol)
+        return row.margin == USD_MARGINED and (book is None or book.trading)
+
+    def _places(self) -> list[int]:
+        return [place for place in range(len(self._day.rows)) if self._listed(place)]
+
+    def _tickers(self, values: dict[str, str], write: Callable[[int], Row]) -> str:
         if "symbol" in values:
-            return _dump(write(self._find(values["symbol"])))
+            return _dump(write(self._place(values["symbol"])))
         if "symbols" in values and self.market is Market.BINANCE_SPOT:
-            return _dump([write(self._find(symbol)) for symbol in _names(values["symbols"])])
-        rows = [write(book) for book in self._source.books[self.market].values() if book.trading]
-        if write == self._day_ticker:
-            rows += foreign_tickers(self.market)
-        return _dump(rows)
+            return _dump([write(self._place(symbol)) for symbol in _names(values["symbols"])])
+        return _dump([write(place) for place in self._places()])
 
-    def _book_ticker(self, book: SimBook) -> Row:
-        top = book.top(book.update_id)
-        row: Row = {
-            "symbol": book.listing.symbol,
-            "bidPrice": format_price(book.listing, top.bid),
-            "bidQty": format_quantity(book.listing, top.bid_quantity),
-            "askPrice": format_price(book.listing, top.ask),
-            "askQty": format_quantity(book.listing, top.ask_quantity),
-        }
-        if self.market is Market.BINANCE_USDM:
-            row |= {"lastUpdateId": book.update_id, "time": self._now_ms()}
-        return row
-
-    def _day_ticker(self, book: SimBook) -> Row:
-        listing = book.listing
-        last = format_price(listing, book.best_bid)
-        opening = f"{listing.price:.{listing.price_decimals}f}"
-        change = float(last) - float(opening)
-        now = self._now_ms()
-        row: Row = {
-            "symbol": listing.symbol,
-            "priceChange": f"{change:.{listing.price_decimals}f}",
-            "priceChangePercent": f"{100 * change / float(opening):.3f}",
-            "weightedAvgPrice": last,
-            "lastPrice": last,
-            "lastQty": format_quantity(listing, 1),
-            "openPrice": opening,
-            "highPrice": max(last, opening, key=float),
-            "lowPrice": min(last, opening, key=float),
-            "volume": f"{listing.quote_volume_usd / listing.price:.{listing.quantity_decimals}f}",
-            "quoteVolume": f"{listing.quote_volume_usd:.2f}",
-            "openTime": now - 86_400_000,
-            "closeTime": now,
-            "firstId": 1,
-            "lastId": 1_000_000,
-            "count": 1_000_000,
-        }
-        if self.market is Market.BINANCE_SPOT:
-            row |= {"prevClosePrice": opening} | {
-                key: value for key, value in self._book_ticker(book).items() if key != "symbol"
+    def _book_ticker(self, place: int) -> Row:
+        book = self._source.books[self.market].get(self._day.rows[place].symbol)
+        if book is None:
+            row = news_texts.touch_row(self._day, place)
+        else:
+            top = book.top(book.update_id)
+            row = {
+                "symbol": book.listing.symbol,
+                "bidPrice": format_price(book.listing, top.bid),
+                "bidQty": format_quantity(book.listing, top.bid_quantity),
+                "askPrice": format_price(book.listing, top.ask),
+                "askQty": format_quantity(book.listing, top.ask_quantity),
             }
+        if self.market is Market.BINANCE_USDM:
+            row |= {"lastUpdateId": book.update_id if book else self._source.step_number, "time": self._now_ms()}
         return row
+
+    def _day_ticker(self, place: int) -> Row:
+        row = news_texts.day_row(self._day, place, self._now_ms())
+        if self.market is Market.BINANCE_SPOT:
+            row["prevClosePrice"] = row["openPrice"]
+            row |= {key: value for key, value in self._book_ticker(place).items() if key != "symbol"}
+        return row
+
+    def _futures_figures(self, name: str, values: dict[str, str]) -> str:
+        day, now = self._day, self._now_ms()
+        if name == "openInterest":
+            return _dump(news_texts.interest_row(day, self._place(values.get("symbol")), now))
+        if name == "premiumIndex":
+            if "symbol" in values:
+                return _dump(news_texts.premium_row(day, self._place(values["symbol"]), now))
+            return _dump([news_texts.premium_row(day, place, now) for place in self._places()])
+        if not self._fundings.add():
+            raise RestError(-1003, "Too many requests; current limit is 500 requests per 5 minutes.", 429)
+        unusual = [place for place in self._places() if int(day.hours[place]) != _USUAL_FUNDING_HOURS]
+        return _dump([news_texts.funding_row(day, place) for place in unusual if day.pays_funding(place)])
 
 
 def _names(text: str) -> list[str]:

@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -26,6 +22,7 @@ from app.domain.ids import Market
 from app.sim.answers import respond
 from app.sim.binance import VenueServer
 from app.sim.control import ControlDesk
+from app.sim.ending import until_told
 from app.sim.faults import Fault, FaultError, make_fault
 from app.sim.market import BURSTS_PER_STEP, BookTruth, SimMarket
 from app.sim.options import SimOptions, add_arguments, options_from
@@ -49,7 +46,9 @@ class BinanceSim:
         if options.symbols is not None:
             options = replace(options, symbols=tuple(options.symbols))
         self.options = options
-        self.market = SimMarket(seed=options.seed, symbols=options.symbols, rate=options.rate)
+        self.market = SimMarket(
+            seed=options.seed, symbols=options.symbols, rate=options.rate, sidelines=options.sidelines
+        )
         self.spot = VenueServer(Market.BINANCE_SPOT, self.market, options.spot_limits, now_s)
         self.usdm = VenueServer(Market.BINANCE_USDM, self.market, options.usdm_limits, now_s)
         self.paused = False
@@ -263,34 +262,4 @@ async def serve(options: SimOptions, announce: Callable[[dict[str, str]], None],
     """Run a simulator until `stop` is set (or standard input ends, if so wished); `announce` gets its addresses."""
     async with BinanceSim(options) as sim:
         announce(sim.addresses())
-        if options.die_with_stdin:
-            await _first_of(stop.wait(), _stdin_ends())
-        else:
-            await stop.wait()
-
-
-async def _first_of(*waits: Awaitable[object]) -> None:
-    tasks = [asyncio.ensure_future(each) for each in waits]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _stdin_ends() -> None:
-    """Return when the parent closes our standard input, or dies."""
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-
-    def read_to_the_end() -> None:
-        # a thread, because neither /dev/null nor a Windows pipe can be watched by the loop
-        with suppress(OSError, ValueError):
-            while os.read(sys.stdin.fileno(), 4096):
-                pass
-        with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(ended.set)
-
-    threading.Thread(target=read_to_the_end, name="sim stdin", daemon=True).start()
-    await ended.wait()
+        await until_told(stop, die_with_stdin=options.die_with_stdin)

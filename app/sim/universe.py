@@ -98,10 +98,14 @@ def build_listings(symbols: Sequence[str] | None = None) -> dict[Market, list[Li
 
 
 def _listing(market: Market, spot_symbol: str, pair: int, ranks: dict[str, int]) -> Listing:
+    return make_listing(market, spot_symbol, pair, ranks.get(spot_symbol, len(ranks) + 1))
+
+
+def make_listing(market: Market, spot_symbol: str, pair: int, rank: int) -> Listing:
+    """Return one listing of a spot symbol; turnover and depth fall with its rank."""
     if not spot_symbol.endswith("USDT") or spot_symbol == "USDT":
         raise ValueError(f"expected a spot symbol that ends in USDT, was {spot_symbol!r}")
     base = spot_symbol.removesuffix("USDT")
-    rank = ranks.get(spot_symbol, len(ranks) + 1)
     usdm = market is Market.BINANCE_USDM
     units = 1000 if usdm and base in THOUSANDS else 1
     price = PRICES_USD.get(base) or _price_from_name(base)

@@ -129,7 +129,7 @@ def test_day_tickers_carry_the_volume_that_ranks_pairs() -> None:
     volumes = {row["symbol"]: float(row["quoteVolume"]) for row in rows}
     assert volumes["BTCUSDT"] > volumes["LINKUSDT"] > 0
     tops = json.loads(desk(Market.BINANCE_SPOT).answer("/api/v3/ticker/bookTicker", "").body)
-    assert {row["symbol"] for row in tops} == set(SYMBOLS)
+    assert set(SYMBOLS) < {row["symbol"] for row in tops}
 
 
 def test_a_lagging_snapshot_is_served_as_often_as_asked_for() -> None:
