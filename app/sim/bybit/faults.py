@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from app.domain.errors import FathomError
 from app.domain.ids import Market
 from app.sim.bybit.contracts import MARKETS
-from app.sim.faults import FaultError
 
 BAD_FRAMES = ("malformed", "truncated", "nan", "negative", "text", "unknown", "binary")
 TOPIC_KINDS = ("tickers", "orderbook", "publicTrade", "allLiquidation")
@@ -37,6 +37,10 @@ FAULTS: dict[str, tuple[str, ...]] = {
 }
 OF_BOOKS = frozenset({"gap", "restart", "delete", "delist", "resnapshot", "badframe"})
 OF_REST = frozenset({"toomany", "rest_down", "lag", "mismatch"})
+
+
+class FaultError(FathomError, ValueError):
+    """A fault that cannot be understood or begun; the text says what was expected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, field
 
+from app.domain.errors import FathomError
 from app.sim.bybit.contracts import coin_names
 from app.sim.bybit.faults import FAULTS, TimedFault, read_fault
 from app.sim.bybit.gateway import VenueLimits
-from app.sim.market import FASTEST_RATE
-from app.sim.options import OptionsError
+
+FASTEST_RATE = 20.0
+
+
+class OptionsError(FathomError, ValueError):
+    """An option has a value that makes no sense."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,9 @@ from app.domain.ids import Market
 from app.sim.answers import Answer
 from app.sim.bybit import encoders
 from app.sim.bybit.books import WindowState
-from app.sim.bybit.contracts import Contract, Status
+from app.sim.bybit.contracts import Contract
 from app.sim.bybit.faults import Fault
+from app.sim.bybit.listings import linear_info, spot_info
 from app.sim.bybit.venue import BybitVenue
 from app.sim.limits import SlidingCount
 
@@ -154,7 +155,7 @@ class RestDesk:
         chosen = [each for each in chosen if query.get("status") in (None, each.status.value)]
         chosen = [each for each in chosen if query.get("baseCoin") in (None, each.base)]
         if venue.market is Market.BYBIT_SPOT:
-            return {"category": "spot", "list": [_spot_info(each) for each in chosen]}
+            return {"category": "spot", "list": [spot_info(each) for each in chosen]}
         limit = self._limit(query, 500, 1000)
         chosen.sort(key=lambda each: each.symbol)
         start = 0
@@ -164,7 +165,7 @@ class RestDesk:
         page = chosen[start : start + limit]
         more = page and start + limit < len(chosen)
         cursor = quote(f"first={page[0].symbol}&last={page[-1].symbol}", safe="") if more else ""
-        return {"category": "linear", "list": [_linear_info(each) for each in page], "nextPageCursor": cursor}
+        return {"category": "linear", "list": [linear_info(each) for each in page], "nextPageCursor": cursor}
 
     def _tickers(self, query: Query) -> object:
         venue = self._venue(query)
@@ -240,71 +241,3 @@ class RestDesk:
         if limit < 1:
             raise RestError("params error: limit is invalid")
         return min(limit, most)
-
-
-def _spot_info(contract: Contract) -> Row:
-    return {
-        "symbolId": contract.symbol_id,
-        "symbol": contract.symbol,
-        "baseCoin": contract.base,
-        "quoteCoin": contract.quote,
-        "innovation": "0",
-        "status": contract.status.value,
-        "marginTrading": "utaOnly",
-        "stTag": "0",
-        "lotSizeFilter": {
-            "basePrecision": contract.quantity_step,
-            "quotePrecision": "0.0000001",
-            "minOrderQty": contract.quantity_step,
-            "maxOrderQty": "1000000",
-            "minOrderAmt": "5",
-            "maxOrderAmt": "8000000",
-            "maxLimitOrderQty": "1000000",
-            "maxMarketOrderQty": "500000",
-            "postOnlyMaxLimitOrderSize": "5000000",
-        },
-        "priceFilter": {"tickSize": contract.tick_size},
-        "riskParameters": {"priceLimitRatioX": "0.005", "priceLimitRatioY": "0.01"},
-        "symbolType": "",
-        "xstockMultiplier": "1",
-    }
-
-
-def _linear_info(contract: Contract) -> Row:
-    pre_launch = contract.status is Status.PRE_LAUNCH
-    scale = contract.listing.price_decimals + contract.zeros
-    highest = f"{contract.listing.price * 20:.{scale}f}"
-    return {
-        "symbol": contract.symbol,
-        "contractType": contract.contract_type,
-        "status": contract.status.value,
-        "baseCoin": contract.base,
-        "quoteCoin": contract.quote,
-        "launchTime": str(contract.launch_ms),
-        "deliveryTime": str(contract.delivery_ms),
-        "deliveryFeeRate": "0" if contract.delivery_ms else "",
-        "priceScale": str(scale),
-        "leverageFilter": {"minLeverage": "1", "maxLeverage": "50.00", "leverageStep": "0.01"},
-        "priceFilter": {"minPrice": contract.tick_size, "maxPrice": highest, "tickSize": contract.tick_size},
-        "lotSizeFilter": {
-            "maxOrderQty": "1000000",
-            "minOrderQty": contract.quantity_step,
-            "qtyStep": contract.quantity_step,
-            "postOnlyMaxOrderQty": "1000000",
-            "maxMktOrderQty": "200000",
-            "minNotionalValue": "5",
-        },
-        "unifiedMarginTrade": True,
-        "fundingInterval": contract.funding_hours * 60,
-        "settleCoin": contract.quote,
-        "copyTrading": "none" if contract.delivery_ms or pre_launch else "both",
-        "upperFundingRate": "0.005" if contract.funding_hours else "0",
-        "lowerFundingRate": "-0.005" if contract.funding_hours else "0",
-        "isPreListing": pre_launch,
-        "preListingInfo": {"curAuctionPhase": "ContinuousTrading", "phases": []} if pre_launch else None,
-        "riskParameters": {"priceLimitRatioX": "0.05", "priceLimitRatioY": "0.1"},
-        "displayName": "BTCUSDC" if contract.symbol == "BTCPERP" else "",
-        "symbolType": "",
-        "forbidUplWithdrawal": False,
-        "symbolId": contract.symbol_id,
-    }

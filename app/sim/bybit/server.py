@@ -21,7 +21,7 @@ from app.sim.answers import Answer
 from app.sim.bybit.books import WindowState
 from app.sim.bybit.contracts import build_catalogue
 from app.sim.bybit.control import ControlDesk
-from app.sim.bybit.faults import OF_BOOKS, OF_REST, Fault, make_fault
+from app.sim.bybit.faults import OF_BOOKS, OF_REST, Fault, FaultError, make_fault
 from app.sim.bybit.gateway import Gateway
 from app.sim.bybit.http import HttpRequest, HttpServer
 from app.sim.bybit.options import BybitSimOptions
@@ -29,7 +29,6 @@ from app.sim.bybit.rest import RestDesk
 from app.sim.bybit.tape import STEP_S, Tape
 from app.sim.bybit.venue import BURSTS_PER_STEP, BybitVenue
 from app.sim.ending import until_told
-from app.sim.faults import FaultError
 
 log = logging.getLogger("fathom.sim")
 

@@ -78,6 +78,7 @@ class Figures:
         self.trading: Flags = np.array([each.trading for each in contracts])
         self.volume_usual = np.array([each.listing.quote_volume_usd for each in contracts]) / mids
         self.mid = mids.copy()
+        self.bid_ticks = self._best_bids()
         self.last = self._on_tick(mids)
         self.index = mids.copy()
         self.mark = mids.copy()
@@ -102,9 +103,8 @@ class Figures:
     def _on_tick(self, prices: Floats) -> Floats:
         return np.asarray(np.maximum(1.0, np.round(prices / self.tick)) * self.tick, dtype=np.float64)
 
-    @property
-    def bid_ticks(self) -> npt.NDArray[np.int64]:
-        """Best bids where no book is followed; the books pull their touch to the same."""
+    def _best_bids(self) -> npt.NDArray[np.int64]:
+        """Return best bids in ticks where no book is followed; the books pull their touch to the same."""
         bids = np.maximum(1.0, np.round(self.mid / self.tick - self.spread / 2.0))
         return np.asarray(bids, dtype=np.int64)
 
@@ -118,8 +118,8 @@ class Figures:
         chance = np.minimum(_ACTIVE_MOST, self.activity * np.sqrt(busy))
         self.active = (generator.random(count) < chance) & self.trading
         self.bought = generator.random(count) < 0.5
-        bid = self.bid_ticks
-        price = np.where(self.bought, bid + self.spread, bid) * self.tick
+        self.bid_ticks = self._best_bids()
+        price = np.where(self.bought, self.bid_ticks + self.spread, self.bid_ticks) * self.tick
         self.tick_up = np.where(self.active & (price != self.last), price > self.last, self.tick_up)
         self.last = np.where(self.active, price, self.last)
         mean = self.volume_usual / (DAY_S / STEP_S) / np.maximum(chance, 1e-6)

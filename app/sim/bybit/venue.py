@@ -11,18 +11,18 @@ from app.domain.ids import Market
 from app.sim.bybit import encoders
 from app.sim.bybit.books import FULL, LiveBook, WindowState
 from app.sim.bybit.contracts import Contract, Status
-from app.sim.bybit.faults import Fault
+from app.sim.bybit.deals import Deals
+from app.sim.bybit.faults import Fault, FaultError
 from app.sim.bybit.fields import Fields, Quote, linear_fields, quiet_quote, rest_row, spot_fields
-from app.sim.bybit.tape import SimLiquidation, Tape
-from app.sim.bybit.topics import DepthTopic, TickerTopic, Topic, read_topic
+from app.sim.bybit.tape import Tape
+from app.sim.bybit.topics import PUSH_EVERY_MS, DepthTopic, TickerTopic, Topic, read_topic
 from app.sim.connection import SimConnection
-from app.sim.faults import FaultError
 
 BURSTS_PER_STEP = 5
 BURST_MS = 20
 LIQUIDATIONS_EVERY_MS = 500
 _MAJOR_EDITS = (4, 12)
-_MINOR_EDITS = (2, 12)
+_MINOR_EDITS = (2, 8)
 _TOO_FAR = 0.01  # a book nobody followed is filled anew when the price went further than this
 _LIQUIDATION_BURST = 25
 
@@ -42,6 +42,7 @@ class BybitVenue:
         self.topics: dict[str, Topic] = {}
         self.now_ms = now_ms
         self._seed = seed
+        self._deals = Deals(self.figures, self._next_sequence)
         self._dice = Random(seed)
         self._books: dict[str, LiveBook] = {}
         self._tickers: dict[int, TickerTopic] = {}
@@ -49,10 +50,8 @@ class BybitVenue:
         self._liquidation_topics: dict[int, Topic] = {}
         self._depths: dict[int, list[DepthTopic]] = {}
         self._slots: list[list[int]] = [[] for _ in range(BURSTS_PER_STEP)]
-        self._owed_liquidations: dict[int, list[tuple[int, bool, str, str]]] = {}
         self._clock_ms = 0
         self._sequence = 10**11 + seed % 1000
-        self._trade_number = 2_290_000_000_000_000_000
 
     # Books
 
@@ -173,12 +172,13 @@ class BybitVenue:
 
     def _share_slots(self) -> None:
         self._slots = [[] for _ in range(BURSTS_PER_STEP)]
-        for row in self._depths:
-            if self.contracts[row].listing.major:
+        for row, depths in self._depths.items():
+            hurried = min(PUSH_EVERY_MS[depth.level] for depth in depths) <= BURST_MS
+            if hurried and self.contracts[row].listing.major:
                 for slot in self._slots:
                     slot.append(row)
             else:
-                self._slots[row % BURSTS_PER_STEP].append(row)
+                self._slots[row % 2 * 2].append(row)  # few writes serve many books
 
     def _fields(self, row: int) -> Fields:
         if self.market is Market.BYBIT_SPOT:
@@ -200,16 +200,19 @@ class BybitVenue:
             contract = self.contracts[row]
             if not contract.trading:
                 continue
-            listing = contract.listing
-            chance = 0.9 if listing.major else max(0.2, 0.64 - 0.003 * row)
+            listing, depths = contract.listing, self._depths[row]
+            if all(self._clock_ms - depth.window.pushed_at_ms < PUSH_EVERY_MS[depth.level] for depth in depths):
+                continue  # a move nobody could be told of yet
+            chance = 0.9 if listing.major else max(0.2, 0.5 - 0.002 * row)
             if dice.random() < chance * self.tape.rate:
                 fewest, most = _MAJOR_EDITS if listing.major else _MINOR_EDITS
                 self._follow(self._books[contract.symbol], dice.randint(fewest, most))
             if not silent:
-                for depth in self._depths[row]:
+                for depth in depths:
                     depth.push(now_ms, self._clock_ms)
         if burst == BURSTS_PER_STEP - 1:
-            self._note_liquidations(self.tape.liquidations if self.market is Market.BYBIT_LINEAR else [], now_ms)
+            if self.market is Market.BYBIT_LINEAR:
+                self._deals.note_liquidations(self.tape.liquidations, now_ms)
             if not silent:
                 self._tell_figures(now_ms)
 
@@ -228,43 +231,12 @@ class BybitVenue:
                 ticker.push(now_ms)
         for row, topic in self._trades.items():
             if figures.active[row]:
-                topic.send(encoders.trades(topic.contract, [self._trade(row, now_ms)], now_ms))
+                topic.send(encoders.trades(topic.contract, [self._deals.trade(row, now_ms)], now_ms))
         if self._clock_ms % LIQUIDATIONS_EVERY_MS < BURST_MS * BURSTS_PER_STEP:
-            for row, rows in self._owed_liquidations.items():
+            for row, rows in self._deals.take_liquidations().items():
                 listening = self._liquidation_topics.get(row)
                 if listening is not None:
                     listening.send(encoders.liquidations(listening.contract, rows, now_ms))
-            self._owed_liquidations = {}
-
-    def _trade(self, row: int, now_ms: int) -> dict[str, object]:
-        figures, contract = self.figures, self.contracts[row]
-        steps = max(1, round(float(figures.traded[row]) * 10.0**contract.listing.quantity_decimals))
-        price = encoders.price_writer(contract)(round(float(figures.last[row] / figures.tick[row])))
-        self._trade_number += self._dice.randint(1, 9)
-        whole: dict[str, object] = {
-            "T": now_ms - 1,
-            "s": contract.symbol,
-            "S": "Buy" if figures.bought[row] else "Sell",
-            "v": encoders.quantity_writer(contract)(steps),
-            "p": price,
-        }
-        if contract.linear:
-            whole["L"] = "PlusTick" if figures.tick_up[row] else "MinusTick"
-        return {**whole, "i": str(self._trade_number), "BT": False, "RPI": False, "seq": self._next_sequence()}
-
-    def _note_liquidations(self, liquidations: Iterable[SimLiquidation], now_ms: int) -> None:
-        for each in liquidations:
-            contract = self.contracts[each.row]
-            steps = max(1, round(each.quantity * 10.0**contract.listing.quantity_decimals))
-            ticks = max(1, round(each.price / float(self.figures.tick[each.row])))
-            self._owed_liquidations.setdefault(each.row, []).append(
-                (
-                    now_ms - 15,
-                    each.long,
-                    encoders.quantity_writer(contract)(steps),
-                    encoders.price_writer(contract)(ticks),
-                )
-            )
 
     # Faults
 
@@ -314,7 +286,7 @@ class BybitVenue:
         row = self._contract(fault).row
         count = fault.count or _LIQUIDATION_BURST
         burst = [self.tape.liquidation(row, long=self._dice.random() < 0.8) for _ in range(count)]
-        self._note_liquidations(burst, self.now_ms())
+        self._deals.note_liquidations(burst, self.now_ms())
 
     # Views
 
