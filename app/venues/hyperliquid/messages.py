@@ -44,6 +44,12 @@ class SubscriptionAnswer(Struct, gc=False):
     subscription: Subscription
 
 
+class About(Struct, gc=False):
+    """Just enough of data that is about one coin."""
+
+    coin: str
+
+
 class WireLevel(Struct, gc=False):
     """One price of a book or quote: price, size in quoted units (the number of orders is of no use here)."""
 

@@ -18,6 +18,7 @@ import msgspec
 
 from app.domain.errors import BadFrameError
 from app.venues.hyperliquid.messages import (
+    About,
     ActiveContext,
     ActiveSpotContext,
     AllContextsData,
@@ -123,9 +124,12 @@ _decoders: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     "spotAssetCtxs": msgspec.json.Decoder(list[SpotContext], strict=False),
     "subscriptionResponse": msgspec.json.Decoder(SubscriptionAnswer, strict=False),
 }
+DATA_CHANNELS: Final = frozenset(_decoders) - {"subscriptionResponse"}
 _counted = msgspec.json.Decoder(RawContexts)
 _all_counted = msgspec.json.Decoder(AllRawContexts)
 _text = msgspec.json.Decoder(str)
+_about = msgspec.json.Decoder(About)
+_PER_COIN: Final = frozenset(("l2Book", "bbo", "activeAssetCtx", "activeSpotAssetCtx"))
 _perp_meta = msgspec.json.Decoder(PerpMeta, strict=False)
 _perp_market: msgspec.json.Decoder[PerpMarketAnswer] = msgspec.json.Decoder(PerpMarketAnswer, strict=False)
 _spot_market: msgspec.json.Decoder[SpotMarketAnswer] = msgspec.json.Decoder(SpotMarketAnswer, strict=False)
@@ -150,6 +154,34 @@ def decode(raw: bytes) -> Message | None:
     except _REFUSED as error:
         raise BadFrameError(f"not a market data frame: {error}; it begins {_sample(raw)}") from None
     return None
+
+
+class Peek(NamedTuple):
+    """What a frame is about, without its data."""
+
+    channel: str
+    coin: str | None = None
+    method: str | None = None
+    """Of a `subscriptionResponse`: subscribe or unsubscribe."""
+    words: str = ""
+    """Of an `error`."""
+
+
+def peek(raw: bytes) -> Peek | None:
+    """Return what a frame is about, None for the greeting and for what cannot be read."""
+    if raw.startswith(_GREETING):
+        return None
+    try:
+        envelope = _envelope.decode(raw)
+        channel, data = envelope.channel, envelope.data
+        if channel == "subscriptionResponse":
+            answer: SubscriptionAnswer = _decoders[channel].decode(data)
+            return Peek(answer.subscription.type, answer.subscription.coin, answer.method)
+        if channel == "error":
+            return Peek(channel, words=_plain(data))
+        return Peek(channel, _about.decode(data).coin if channel in _PER_COIN else None)
+    except _REFUSED:
+        return None  # counted where frames are decoded
 
 
 def count_contexts(raw: bytes) -> int | None:
