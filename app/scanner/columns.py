@@ -1,4 +1,4 @@
-"""The scanner's columns: their names in conditions, their words and units, and where their values stand on the board."""
+"""The scanner's columns: their names in conditions, their words and units, and where their values are kept."""
 
 from __future__ import annotations
 
