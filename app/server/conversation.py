@@ -74,7 +74,10 @@ class Conversation:
                 return await self._admit(client, heard)
             self._obey(client, heard)
         except RequestError as error:
-            self._say(client, "error", wire.error_fields(error), request_id)
+            if client.known:
+                self._say(client, "error", wire.error_fields(error), request_id)
+            else:
+                await self._turn_away(client, "token required")
         return False
 
     async def _admit(self, client: Client, heard: ClientMessage) -> bool:
@@ -83,9 +86,12 @@ class Conversation:
             client.identified()
             self._say(client, "authenticated", {}, heard.id)
             return True
-        await asyncio.sleep(FAILURE_PAUSE_S)
-        client.say_goodbye(1008, "wrong token" if heard.action == "auth" else "token required")
+        await self._turn_away(client, "wrong token" if heard.action == "auth" else "token required")
         return False
+
+    async def _turn_away(self, client: Client, reason: str) -> None:
+        await asyncio.sleep(FAILURE_PAUSE_S)
+        client.say_goodbye(1008, reason)
 
     def _obey(self, client: Client, heard: ClientMessage) -> None:
         action = heard.action or heard.type
