@@ -1,16 +1,16 @@
-"""What detectors find: remarkable moments of instruments, each with the numbers that made it one."""
+"""What detectors report: one remarkable thing about one instrument, with the numbers that say so."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from app.domain.ids import Market
 
 
 class EventKind(StrEnum):
-    """Kinds of events; the value is a short word for badges."""
+    """Kinds of events; the name (VOLUME_SPIKE) is what rules and settings hold, the value is for people."""
 
     VOLUME_SPIKE = "volume spike"
     PRICE_SURGE = "price surge"
@@ -20,14 +20,30 @@ class EventKind(StrEnum):
     VOLATILITY_SURGE = "volatility surge"
     GAP = "gap"
 
+    @property
+    def badge(self) -> str:
+        """Return the short form for a narrow cell."""
+        return _BADGES[self]
+
+
+_BADGES = {
+    EventKind.VOLUME_SPIKE: "VOL",
+    EventKind.PRICE_SURGE: "SURGE",
+    EventKind.SPREAD_TIGHTENING: "SPREAD",
+    EventKind.NEW_HIGH: "HIGH",
+    EventKind.NEW_LOW: "LOW",
+    EventKind.VOLATILITY_SURGE: "RANGE",
+    EventKind.GAP: "GAP",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanEvent:
-    """One event: when (UTC ns), which instrument, in words, and the numbers by name."""
+    """One event. ts_ns: UTC ns. text: a sentence that states the numbers, `numbers`: the same by name, finite."""
 
     ts_ns: int
     market: Market
     symbol: str
     kind: EventKind
     text: str
-    numbers: Mapping[str, float] = field(default_factory=dict)
+    numbers: Mapping[str, float]
