@@ -87,6 +87,7 @@ class FullSync:
     def _keep(self, number: int, seq: int, bids: Levels, asks: Levels, now_ns: int) -> None:
         self.sync.on_diff(number, number, NO_ID, bids, asks, now_ns)
         self._seen.append((number, seq))
+        self.last_id = seq
 
     def _forget(self, now_ns: int) -> None:
         self.sync.on_down(now_ns)

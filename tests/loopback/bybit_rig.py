@@ -69,28 +69,34 @@ class LoggedSink:
     log: list[tuple[str, str]] = field(default_factory=list)
     stamps: list[int] = field(default_factory=list)
     frames: int = 0
+    inputs: list[Callable[[MarketEngine], None]] = field(default_factory=list)
+    """Every input in order, to be given to another engine."""
 
     def on_frame(self, recv_ns: int, raw: bytes, line: str = "") -> None:
         self.stamps.append(recv_ns)
         self.frames += 1
-        self.engine.on_frame(recv_ns, raw, line)
+        self._give(lambda engine: engine.on_frame(recv_ns, raw, line))
 
     def on_rest_asked(self, recv_ns: int, path: str) -> None:
         self._note(recv_ns, "asked", path)
-        self.engine.on_rest_asked(recv_ns, path)
+        self._give(lambda engine: engine.on_rest_asked(recv_ns, path))
 
     def on_rest(self, recv_ns: int, path: str, raw: bytes, *, polled: bool = False) -> None:
         self._note(recv_ns, "answer", path)
-        self.engine.on_rest(recv_ns, path, raw, polled=polled)
+        self._give(lambda engine: engine.on_rest(recv_ns, path, raw, polled=polled))
 
     def on_rest_failed(self, recv_ns: int, path: str, reason: str) -> None:
         self._note(recv_ns, "failed", path)
-        self.engine.on_rest_failed(recv_ns, path, reason)
+        self._give(lambda engine: engine.on_rest_failed(recv_ns, path, reason))
 
     def on_streams(self, recv_ns: int, symbols: tuple[str, ...], *, up: bool, line: str = "") -> None:
         for symbol in symbols:
             self._note(recv_ns, "up" if up else "down", symbol)
-        self.engine.on_streams(recv_ns, symbols, up=up, line=line)
+        self._give(lambda engine: engine.on_streams(recv_ns, symbols, up=up, line=line))
+
+    def _give(self, act: Callable[[MarketEngine], None]) -> None:
+        self.inputs.append(act)
+        act(self.engine)
 
     def on_event(self, event: FeedEvent) -> None:
         self.engine.on_event(event)
@@ -132,7 +138,6 @@ class Rig:
         )
         self.sink = LoggedSink(self.engine)
         self.session: BybitSession
-        self.reasons: list[str] = []
 
     def _ask(self, symbol: str, urgency: Urgency) -> None:
         self.session.request_snapshot(symbol, urgency)
@@ -162,15 +167,12 @@ class Rig:
         return keeper
 
     async def until(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait for a condition, keeping the engine's time and noting why links were down on the way."""
+        """Wait for a condition, keeping the engine's time."""
         try:
             async with asyncio.timeout(PATIENCE_S):
                 while not condition():
                     await asyncio.sleep(0.01)
                     self.engine.advance(self.clock.wall_ns())
-                    self.reasons += [
-                        link.reason for link in self.links if link.reason and link.reason not in self.reasons
-                    ]
         except TimeoutError:
             told = [event.text for event in self.events[-12:]]
             raise AssertionError(f"{what} did not come: {self.health} {told}") from None

@@ -200,7 +200,7 @@ class BybitSession:
         """Stream until cancelled. Raises FatalFeedError when an address is none or there is nothing to stream."""
         if not self._shards:
             raise FatalFeedError(
-                f"expected at least one symbol of {self.market.title} that the venue trades, were none"
+                f"expected at least one symbol of {self.market.full_name} that the venue trades, were none"
             )
         feed = self.health.feed
         try:
