@@ -221,6 +221,38 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         help="a Bybit connection without any data for this long is taken as lost",
     ),
     Setting(
+        key="hyperliquid.perp.enabled", kind=bool, default=True, help="follow Hyperliquid perpetuals, with their books"
+    ),
+    Setting(key="hyperliquid.spot.enabled", kind=bool, default=True, help="follow the figures of Hyperliquid spot"),
+    Setting(
+        key="hyperliquid.ws_url",
+        kind=str,
+        default="wss://api.hyperliquid.xyz/ws",
+        help=f"Hyperliquid streams: {_ENDPOINT}",
+    ),
+    Setting(
+        key="hyperliquid.rest_url",
+        kind=str,
+        default="https://api.hyperliquid.xyz",
+        help=f"Hyperliquid REST, without /info: {_ENDPOINT}",
+    ),
+    Setting(
+        key="hyperliquid.symbols",
+        kind=int,
+        default=30,
+        unit="symbols",
+        low=1,
+        high=80,
+        help="how many books of Hyperliquid perpetuals are kept, the most traded first",
+    ),
+    Setting(
+        key="hyperliquid.resolutions",
+        kind=str,
+        default="full,3,2",
+        help="resolutions of Hyperliquid books: full, and significant figures of prices (4, 3, 2) for deeper bands; "
+        "each takes one of the ten connections the venue allows an address",
+    ),
+    Setting(
         key="books.sample_ms",
         kind=int,
         default=200,

@@ -1,0 +1,166 @@
+"""Choose Hyperliquid's instruments at the start and make its sessions, from the settings.
+
+Books are kept of the perpetuals with the largest turnover; of spot only figures are followed. When the venue's list
+cannot be had, that of the last run is used, else the largest coins, and a sentence says so: the window opens in any
+case. Both sessions count against the same limits of the venue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+from app.domain.clock import Clock, SystemClock
+from app.domain.errors import BadFrameError, FathomError, SettingsError
+from app.domain.health import FeedHealth
+from app.domain.ids import FeedId, Market, Venue
+from app.domain.instruments import Instrument
+from app.indicators.groups import TOP_TEN
+from app.paths import Paths
+from app.services.universe import Universe, universe_from_json, universe_to_json
+from app.settings.files import write_atomic
+from app.settings.store import Settings
+from app.venues.bans import BanStore
+from app.venues.feed import FeedSink
+from app.venues.hyperliquid import protocol
+from app.venues.hyperliquid.allowance import Allowance
+from app.venues.hyperliquid.api import HyperliquidApi, rank_perps
+from app.venues.hyperliquid.messages import BookData
+from app.venues.hyperliquid.naming import guess_instrument
+from app.venues.hyperliquid.protocol import BOOK_LINES, FULL
+from app.venues.hyperliquid.session import HyperliquidSession, SessionOptions
+
+_log = logging.getLogger("fathom.hyperliquid")
+_LIST_TIMEOUT_S: Final = 8.0
+_LARGEST: Final = ("BTC", "ETH", "SOL", "HYPE", "XRP", "DOGE", "BNB", "LINK", "ADA", "TRX", "BCH", "SUI")
+_allowances: WeakValueDictionary[str, Allowance] = WeakValueDictionary()
+"""By REST address; kept alive by the sessions that count on it, because the venue counts them together."""
+
+
+def markets_of(settings: Settings) -> tuple[Market, ...]:
+    """Return the markets that are switched on."""
+    return tuple(market for market in Venue.HYPERLIQUID.markets if settings.flag(f"hyperliquid.{market.word}.enabled"))
+
+
+def lines_of(settings: Settings) -> tuple[str, ...]:
+    """Return the resolutions of books, finest first. Raises SettingsError for any the venue does not have."""
+    text = settings.text("hyperliquid.resolutions")
+    words = {word.strip().lower() for word in text.split(",") if word.strip()}
+    lines = tuple(line for line in BOOK_LINES if line.removeprefix("s") in words)
+    if len(lines) != len(words) or FULL not in lines:
+        raise SettingsError(f"hyperliquid.resolutions: expected full and any of 4, 3 and 2, was {text!r}")
+    return lines
+
+
+async def load_instruments(settings: Settings, paths: Paths) -> tuple[Universe, list[str]]:
+    """Return the perpetuals whose books are kept (spot has none), and sentences about what could not be had."""
+    universe: Universe = dict.fromkeys(markets_of(settings), ())
+    if Market.HYPERLIQUID_PERP not in universe:
+        return universe, []
+    lines_of(settings)  # a wrong setting is said at the start
+    chosen, note = await _perps(settings, paths)
+    universe[Market.HYPERLIQUID_PERP] = chosen
+    if note is not None:
+        return universe, [note]
+    document = json.dumps({"version": 1, "universe": universe_to_json({Market.HYPERLIQUID_PERP: chosen})})
+    try:
+        await asyncio.to_thread(write_atomic, _cache(paths), document.encode(), backup=False)
+    except OSError as error:
+        _log.warning("the list of instruments could not be saved: %s", error.strerror or error)
+    return universe, []
+
+
+async def _perps(settings: Settings, paths: Paths) -> tuple[tuple[Instrument, ...], str | None]:
+    count = settings.whole("hyperliquid.symbols")
+    health = FeedHealth(feed=Market.HYPERLIQUID_PERP.feed)
+    try:
+        api = HyperliquidApi(settings.text("hyperliquid.rest_url"), health, SystemClock(), _allowance(settings, paths))
+        try:
+            async with asyncio.timeout(_LIST_TIMEOUT_S):
+                _, table = await api.perp_table()
+        finally:
+            await api.close()
+        found = tuple(rank_perps(table, count, TOP_TEN))
+        if found:
+            return found, None
+        reason = "it lists none"
+    except (FathomError, TimeoutError) as error:
+        reason = "no answer in time" if isinstance(error, TimeoutError) else str(error).rstrip(".")
+    sorry = f"Hyperliquid did not give its list of perpetuals ({reason})"
+    known = _cached(paths)[:count]
+    if known:
+        return known, f"{sorry}; that of the last run is used."
+    guessed = tuple(guess_instrument(Market.HYPERLIQUID_PERP, coin) for coin in _LARGEST[:count])
+    return guessed, f"{sorry}; the largest coins are used."
+
+
+def _cache(paths: Paths) -> Path:
+    return paths.instruments.with_name("instruments_hyperliquid.json")
+
+
+def _cached(paths: Paths) -> tuple[Instrument, ...]:
+    """Return the perpetuals of the last run."""
+    market = Market.HYPERLIQUID_PERP
+    try:
+        document: dict[str, Any] = json.loads(_cache(paths).read_text(encoding="utf-8"))["universe"]
+        return universe_from_json({market.value: document[market.value]})[market]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+
+
+def _allowance(settings: Settings, paths: Paths) -> Allowance:
+    """Return the counters of the venue's limits, the same for all sessions of one address."""
+    key = settings.text("hyperliquid.rest_url")
+    allowance = _allowances.get(key)
+    if allowance is None:
+        bans = BanStore(paths.bans)
+        bans.load()
+        allowance = _allowances[key] = Allowance(bans=bans)
+    return allowance
+
+
+def make_session(
+    settings: Settings,
+    paths: Paths,
+    clock: Clock,
+    feed: FeedId,
+    instruments: tuple[Instrument, ...],
+    sink: FeedSink,
+    health: FeedHealth,
+) -> HyperliquidSession:
+    """Return the session of one market, ready to run."""
+    return HyperliquidSession(
+        feed.market,
+        instruments,
+        settings.text("hyperliquid.ws_url"),
+        settings.text("hyperliquid.rest_url"),
+        sink,
+        health,
+        clock,
+        _allowance(settings, paths),
+        SessionOptions(lines=lines_of(settings)),
+    )
+
+
+def book_symbol(market: Market, kind: str, argument: str, raw: str) -> str | None:
+    """Return the coin of a recorded book, None for anything else. Raises BadFrameError."""
+    if kind in ("rest", "polled"):
+        request = protocol.parse_info_path(argument)
+        return request.coin if request.type == "l2Book" else None
+    if kind != "ws" or '"l2Book"' not in raw:
+        return None
+    try:
+        message = protocol.decode(raw.encode())
+    except UnicodeEncodeError as error:
+        raise BadFrameError(f"not a market data frame: {error}") from None
+    return message.coin if isinstance(message, BookData) else None
+
+
+def demo_settings(addresses: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings that point to a simulator."""
+    return {"hyperliquid.ws_url": addresses["ws"], "hyperliquid.rest_url": addresses["rest"]}
