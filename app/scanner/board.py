@@ -15,7 +15,7 @@ import numpy.typing as npt
 from app.domain.ids import Market
 from app.domain.market import HOURS_PER_YEAR, Field, Liquidation, PositionSide, TickerUpdate
 from app.domain.units import NS_PER_MINUTE, NS_PER_S
-from app.scanner.columns import Column, Derived
+from app.scanner.columns import FIGURES, Column, Derived
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -26,7 +26,7 @@ MAX_ROWS: Final = 20_000
 _FIRST_ROWS: Final = 1024
 _MAX_SYMBOL: Final = 40
 _MINUTES: Final = 60
-_SHOWN: Final = len(Field) + len(Derived)
+_SHOWN: Final = FIGURES
 _TOLD_CHANGE, _TOLD_INTEREST_USD = _SHOWN, _SHOWN + 1
 """Hidden rows: what venues say of figures that the board can also work out."""
 _HIDDEN: Final = 2
@@ -158,13 +158,18 @@ class Board:
             self._liquidated_sum[side, row] += amount
         self.revision += 1
 
-    def set_depth(self, market: Market, symbols: Sequence[str], delta: FloatArray) -> None:
-        """Take the depth Delta (bids over asks in USD, NaN unknown) of instruments with a book; others are left out."""
-        known = self._rows[market]
-        for symbol, value in zip(symbols, delta.tolist(), strict=True):
-            row = known.get(symbol)
-            if row is not None:
-                self._cells[Derived.DEPTH_DELTA, row] = value
+    def set_books(self, market: Market, symbols: Sequence[str], best: FloatArray, delta: FloatArray) -> None:
+        """Take what books say: best float64 [k, 2] (bid, ask), delta float64 [k] (bids over asks in USD); NaN unknown.
+
+        Prices of a book that is not known leave the quotes told by tickers alone; an unknown delta is shown as such.
+        """
+        rows = np.array([self._row_or_drop(market, symbol) for symbol in symbols], np.int64)
+        kept = rows >= 0
+        rows, best, delta = rows[kept], best[kept], delta[kept]
+        known = np.isfinite(best).all(axis=1)
+        self._cells[Field.BID, rows[known]] = best[known, 0]
+        self._cells[Field.ASK, rows[known]] = best[known, 1]
+        self._cells[Derived.DEPTH_DELTA, rows] = delta
         self.revision += 1
 
     def set_events(self, counts: Mapping[int, int]) -> None:
@@ -203,8 +208,8 @@ class Board:
             bid, ask = cells[Field.BID], cells[Field.ASK]
             spread = (ask - bid) / (ask + bid) * 2e4
             cells[Derived.SPREAD_BP] = np.where((bid > 0.0) & (ask >= bid), spread, np.nan)
-            funding = cells[Derived.FUNDING_PCT] = cells[Field.FUNDING] * 100.0
-            cells[Derived.FUNDING_YEAR_PCT] = funding * HOURS_PER_YEAR / _positive(cells[Field.FUNDING_HOURS])
+            hours = _positive(cells[Field.FUNDING_HOURS])
+            cells[Derived.FUNDING_YEAR_PCT] = cells[Field.FUNDING] * (HOURS_PER_YEAR * 100.0) / hours
         stamps = self.updated_ns[:n]
         age = np.maximum(now_ns - stamps, 0) / NS_PER_S
         cells[Derived.AGE_S] = np.where(stamps > 0, age, np.nan)
@@ -221,9 +226,10 @@ class Board:
     # -- reading -------------------------------------------------------------------------------------------------
 
     def numbers(self, column: Column) -> FloatArray:
-        """Return a numeric column: float64 [count], NaN unknown; a view that changes with the board."""
-        assert column.source is not None
-        return self.values[column.source, : self.count]
+        """Return a numeric column as shown: float64 [count], NaN unknown; to be read only."""
+        assert column.figure is not None
+        shown = self.values[column.figure, : self.count]
+        return shown if column.scale == 1.0 else shown * column.scale
 
     def texts(self, key: str) -> TextArray:
         """Return a text column (venue, market or symbol) in capitals: str [count]."""

@@ -1,16 +1,17 @@
-"""What detectors report: one remarkable thing about one instrument, with the numbers that say so."""
+"""What detectors find: remarkable moments of instruments, each with the numbers that made it one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from app.domain.ids import Market
 
 
 class EventKind(StrEnum):
-    """Kinds of events; the name (VOLUME_SPIKE) is what rules and settings hold, the value is for people."""
+    """Kinds of events; the name is what rules hold, the value is for people."""
 
     VOLUME_SPIKE = "volume spike"
     PRICE_SURGE = "price surge"
@@ -26,7 +27,7 @@ class EventKind(StrEnum):
         return _BADGES[self]
 
 
-_BADGES = {
+_BADGES: Final = {
     EventKind.VOLUME_SPIKE: "VOL",
     EventKind.PRICE_SURGE: "SURGE",
     EventKind.SPREAD_TIGHTENING: "SPREAD",
@@ -39,11 +40,11 @@ _BADGES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanEvent:
-    """One event. ts_ns: UTC ns. text: a sentence that states the numbers, `numbers`: the same by name, finite."""
+    """One event: when (UTC ns), which instrument, in words, and the numbers by name."""
 
     ts_ns: int
     market: Market
     symbol: str
     kind: EventKind
     text: str
-    numbers: Mapping[str, float]
+    numbers: Mapping[str, float] = field(default_factory=dict)
