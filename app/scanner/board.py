@@ -208,8 +208,8 @@ class Board:
             bid, ask = cells[Field.BID], cells[Field.ASK]
             spread = (ask - bid) / (ask + bid) * 2e4
             cells[Derived.SPREAD_BP] = np.where((bid > 0.0) & (ask >= bid), spread, np.nan)
-            hours = _positive(cells[Field.FUNDING_HOURS])
-            cells[Derived.FUNDING_YEAR_PCT] = cells[Field.FUNDING] * (HOURS_PER_YEAR * 100.0) / hours
+            funding = cells[Derived.FUNDING_PCT] = cells[Field.FUNDING] * 100.0
+            cells[Derived.FUNDING_YEAR_PCT] = funding * HOURS_PER_YEAR / _positive(cells[Field.FUNDING_HOURS])
         stamps = self.updated_ns[:n]
         age = np.maximum(now_ns - stamps, 0) / NS_PER_S
         cells[Derived.AGE_S] = np.where(stamps > 0, age, np.nan)
@@ -227,9 +227,8 @@ class Board:
 
     def numbers(self, column: Column) -> FloatArray:
         """Return a numeric column as shown: float64 [count], NaN unknown; to be read only."""
-        assert column.figure is not None
-        shown = self.values[column.figure, : self.count]
-        return shown if column.scale == 1.0 else shown * column.scale
+        assert column.source is not None
+        return self.values[column.source, : self.count]
 
     def texts(self, key: str) -> TextArray:
         """Return a text column (venue, market or symbol) in capitals: str [count]."""

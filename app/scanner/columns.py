@@ -1,4 +1,7 @@
-"""The scanner's columns: their names in conditions, their words and units, and where their values are kept."""
+"""The columns of the scanner: which row of the board each one shows, in which unit, and what it means.
+
+The keys are also the names in conditions. Values are as displayed: percent columns hold percent, not fractions.
+"""
 
 from __future__ import annotations
 
@@ -10,169 +13,143 @@ from app.domain.market import Field
 
 
 class Derived(IntEnum):
-    """Figures that the board works out from others; the numbers go on where those of `Field` end.
+    """Figures the board works out itself; the numbers go on where `Field` ends."""
 
-    DEPTH_DELTA is the bid/ask ratio of the volume within the chosen depth. LIQUIDATED_LONG_USD and
-    LIQUIDATED_SHORT_USD are sums of the last hour. AGE_S is the time since the last news in seconds, EVENTS
-    the number of recent events.
-    """
-
-    SPREAD_BP = len(Field)
+    FUNDING_PCT = len(Field)
     FUNDING_YEAR_PCT = len(Field) + 1
-    DEPTH_DELTA = len(Field) + 2
-    LIQUIDATED_LONG_USD = len(Field) + 3
-    LIQUIDATED_SHORT_USD = len(Field) + 4
-    AGE_S = len(Field) + 5
+    SPREAD_BP = len(Field) + 2
+    DEPTH_DELTA = len(Field) + 3
+    LIQUIDATED_LONG_USD = len(Field) + 4
+    LIQUIDATED_SHORT_USD = len(Field) + 5
     EVENTS = len(Field) + 6
+    AGE_S = len(Field) + 7
 
 
 FIGURES: Final = len(Field) + len(Derived)
 
 
 class ColumnKind(StrEnum):
-    """How a value is written."""
+    """How a column is formatted."""
 
     TEXT = "text"
     PRICE = "price"
-    PERCENT = "percent"
+    PCT = "pct"
     USD = "usd"
     NUMBER = "number"
     AGE = "age"
 
 
-class Text(StrEnum):
-    """Columns of words."""
-
-    VENUE = "venue"
-    MARKET = "market"
-    SYMBOL = "symbol"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column. `figure` is its row of `Board.values`, None for words. `scale` is what the shown value is times."""
+    """One column. source: its row in `Board.values`, None for text."""
 
     key: str
     title: str
+    unit: str
     kind: ColumnKind
+    source: Field | Derived | None
     help: str
-    figure: int | None = None
-    scale: float = 1.0
-    unit: str = ""
+
+    @property
+    def is_text(self) -> bool:
+        """Tell a column of words from one of numbers."""
+        return self.source is None
+
+    @property
+    def figure(self) -> Field | Derived | None:
+        """Return `source`."""
+        return self.source
+
+    @property
+    def scale(self) -> float:
+        """Return what the board's value is times to be shown: always 1."""
+        return 1.0
+
+
+def _text(key: str, title: str, help: str) -> Column:
+    return Column(key=key, title=title, unit="", kind=ColumnKind.TEXT, source=None, help=help)
+
+
+def _price(key: str, title: str, source: Field, help: str) -> Column:
+    return Column(key=key, title=title, unit="", kind=ColumnKind.PRICE, source=source, help=help)
+
+
+def _figure(key: str, title: str, unit: str, kind: ColumnKind, source: Field | Derived, help: str) -> Column:
+    return Column(key=key, title=title, unit=unit, kind=kind, source=source, help=help)
 
 
 COLUMNS: Final[tuple[Column, ...]] = (
-    Column(key="venue", title="Venue", kind=ColumnKind.TEXT, help="where it trades"),
-    Column(key="market", title="Market", kind=ColumnKind.TEXT, help="spot or futures"),
-    Column(key="symbol", title="Symbol", kind=ColumnKind.TEXT, help="the venue's own name"),
-    Column(key="last", title="Last", kind=ColumnKind.PRICE, figure=Field.LAST, help="price of the last trade"),
-    Column(
-        key="change_24h",
-        title="Chg 24h",
-        kind=ColumnKind.PERCENT,
-        figure=Field.CHANGE_PCT,
-        unit="%",
-        help="change against 24 hours ago, in percent",
+    _text("venue", "Venue", "binance, bybit or hyperliquid"),
+    _text("market", "Market", "spot or futures"),
+    _text("symbol", "Symbol", "the venue's own name of the instrument"),
+    _price(
+        "last", "Last", Field.LAST, "price of the last trade, or the middle of the book where the venue tells no trades"
     ),
-    Column(
-        key="volume_24h",
-        title="Vol 24h",
-        kind=ColumnKind.USD,
-        figure=Field.VOLUME,
-        unit="USD",
-        help="turnover of the last 24 hours in USD",
+    _figure("change_24h", "Change 24 h", "%", ColumnKind.PCT, Field.CHANGE_PCT, "last price against that of 24 h ago"),
+    _figure("volume_24h", "Volume 24 h", "USD", ColumnKind.USD, Field.VOLUME, "turnover of the last 24 h"),
+    _price("high_24h", "High 24 h", Field.HIGH, "highest price of the last 24 h"),
+    _price("low_24h", "Low 24 h", Field.LOW, "lowest price of the last 24 h"),
+    _price("bid", "Bid", Field.BID, "best bid"),
+    _price("ask", "Ask", Field.ASK, "best ask"),
+    _figure(
+        "spread_bp", "Spread", "bp", ColumnKind.NUMBER, Derived.SPREAD_BP, "ask less bid in 1/100 % of their middle"
     ),
-    Column(key="high_24h", title="High", kind=ColumnKind.PRICE, figure=Field.HIGH, help="highest price in 24 hours"),
-    Column(key="low_24h", title="Low", kind=ColumnKind.PRICE, figure=Field.LOW, help="lowest price in 24 hours"),
-    Column(key="bid", title="Bid", kind=ColumnKind.PRICE, figure=Field.BID, help="best bid"),
-    Column(key="ask", title="Ask", kind=ColumnKind.PRICE, figure=Field.ASK, help="best ask"),
-    Column(
-        key="spread_bp",
-        title="Spread",
-        kind=ColumnKind.NUMBER,
-        figure=Derived.SPREAD_BP,
-        unit="bp",
-        help="(ask - bid) / mid, in hundredths of a percent",
+    _price("mark", "Mark", Field.MARK, "price at which the venue values positions"),
+    _price("index", "Index", Field.INDEX, "the venue's index of spot prices"),
+    _figure(
+        "funding", "Funding", "%", ColumnKind.PCT, Derived.FUNDING_PCT, "what longs pay shorts at the next funding"
     ),
-    Column(key="mark", title="Mark", kind=ColumnKind.PRICE, figure=Field.MARK, help="mark price of a future"),
-    Column(key="index", title="Index", kind=ColumnKind.PRICE, figure=Field.INDEX, help="index price of a future"),
-    Column(
-        key="funding",
-        title="Funding",
-        kind=ColumnKind.PERCENT,
-        figure=Field.FUNDING,
-        scale=100.0,
-        unit="%",
-        help="funding rate of one interval, in percent",
+    _figure("funding_hours", "Funding every", "h", ColumnKind.NUMBER, Field.FUNDING_HOURS, "hours between fundings"),
+    _figure(
+        "funding_year",
+        "Funding/year",
+        "%",
+        ColumnKind.PCT,
+        Derived.FUNDING_YEAR_PCT,
+        "the funding rate times fundings a year, without compounding",
     ),
-    Column(
-        key="funding_hours",
-        title="Every",
-        kind=ColumnKind.NUMBER,
-        figure=Field.FUNDING_HOURS,
-        unit="h",
-        help="how often funding is paid, in hours",
+    _figure(
+        "open_interest",
+        "Open interest",
+        "",
+        ColumnKind.NUMBER,
+        Field.OPEN_INTEREST,
+        "open contracts of one side in quoted units",
     ),
-    Column(
-        key="funding_year",
-        title="Fund. p.a.",
-        kind=ColumnKind.PERCENT,
-        figure=Derived.FUNDING_YEAR_PCT,
-        unit="%",
-        help="funding rate times the intervals of a year, in percent",
+    _figure(
+        "open_interest_usd",
+        "Open int. USD",
+        "USD",
+        ColumnKind.USD,
+        Field.OPEN_INTEREST_USD,
+        "open interest at the mark price",
     ),
-    Column(
-        key="open_interest",
-        title="OI",
-        kind=ColumnKind.NUMBER,
-        figure=Field.OPEN_INTEREST,
-        help="open interest in quoted units, one side counted",
+    _figure(
+        "delta",
+        "Delta",
+        "",
+        ColumnKind.NUMBER,
+        Derived.DEPTH_DELTA,
+        "USD volume of bids over that of asks within the chosen depth, of instruments with a book",
     ),
-    Column(
-        key="open_interest_usd",
-        title="OI USD",
-        kind=ColumnKind.USD,
-        figure=Field.OPEN_INTEREST_USD,
-        unit="USD",
-        help="open interest in USD, one side counted",
+    _figure(
+        "liq_long",
+        "Liq. long 1 h",
+        "USD",
+        ColumnKind.USD,
+        Derived.LIQUIDATED_LONG_USD,
+        "long positions closed by force within the last hour, as far as seen (Binance tells only some)",
     ),
-    Column(
-        key="delta",
-        title="Delta",
-        kind=ColumnKind.NUMBER,
-        figure=Derived.DEPTH_DELTA,
-        help="bid / ask volume within the chosen depth, of instruments with a book",
+    _figure(
+        "liq_short",
+        "Liq. short 1 h",
+        "USD",
+        ColumnKind.USD,
+        Derived.LIQUIDATED_SHORT_USD,
+        "short positions closed by force within the last hour, as far as seen (Binance tells only some)",
     ),
-    Column(
-        key="liq_long",
-        title="Liq long",
-        kind=ColumnKind.USD,
-        figure=Derived.LIQUIDATED_LONG_USD,
-        unit="USD",
-        help="long positions closed by force in the last hour, in USD (Binance publishes a sample only)",
-    ),
-    Column(
-        key="liq_short",
-        title="Liq short",
-        kind=ColumnKind.USD,
-        figure=Derived.LIQUIDATED_SHORT_USD,
-        unit="USD",
-        help="short positions closed by force in the last hour, in USD (Binance publishes a sample only)",
-    ),
-    Column(
-        key="events",
-        title="Events",
-        kind=ColumnKind.NUMBER,
-        figure=Derived.EVENTS,
-        help="how many events the instrument had recently",
-    ),
-    Column(
-        key="age",
-        title="Age",
-        kind=ColumnKind.AGE,
-        figure=Derived.AGE_S,
-        unit="s",
-        help="time since the last news of the instrument, in seconds",
-    ),
+    _figure("events", "Events", "", ColumnKind.NUMBER, Derived.EVENTS, "recent events of the instrument"),
+    _figure("age", "Age", "s", ColumnKind.AGE, Derived.AGE_S, "seconds since the venue last told anything about it"),
 )
+
 BY_KEY: Final[dict[str, Column]] = {column.key: column for column in COLUMNS}
