@@ -34,6 +34,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "rest_down": ("duration",),
     "lag": ("count",),
     "mismatch": ("count",),
+    "calm": (),  # ends what lasts
 }
 OF_BOOKS = frozenset({"gap", "restart", "delete", "delist", "resnapshot", "badframe"})
 OF_REST = frozenset({"toomany", "rest_down", "lag", "mismatch"})

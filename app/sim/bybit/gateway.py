@@ -53,7 +53,7 @@ class Gateway:
     """Serves the streams of one market on one port."""
 
     def __init__(self, venue: BybitVenue, limits: VenueLimits) -> None:
-        """Take the market; call `flush` after each of its moves."""
+        """Take the market; call `welcome` before and `flush` after each of its moves."""
         self.venue = venue
         self.limits = limits
         self.port = 0
@@ -122,8 +122,6 @@ class Gateway:
 
     def flush(self) -> None:
         """Write what is queued; a client that does not read is cut off."""
-        if self._owed and not self.active("stall"):
-            self._pay()
         for connection in list(self.connections):
             before = connection.frames_sent
             if not connection.flush(self.limits.write_buffer_bytes):
@@ -214,13 +212,14 @@ class Gateway:
             self._reply(client, "subscribe", request_id, first_error)
         elif not self._linear:
             self._reply(client, "subscribe", request_id, "subscribe", success=True)
-        if not self.active("stall"):
-            self._pay()
+        self.welcome()
         if first_error is None and self._linear:  # contracts are told their books first
             self._reply(client, "subscribe", request_id, "", success=True)
 
-    def _pay(self) -> None:
-        """Tell new subscribers what they are told first."""
+    def welcome(self) -> None:
+        """Tell new subscribers what they are told first; those of a stall wait for its end, before the next move."""
+        if not self._owed or self.active("stall"):
+            return
         owed, self._owed = self._owed, []
         for client, name in owed:
             text = self.venue.first(name) if name in client.streams else None
@@ -262,6 +261,9 @@ class Gateway:
             self._refused[fault.topic] = self._loop.time() + self._lasting(fault)
         elif fault.name in _LASTING_S:
             self._until[fault.name] = self._loop.time() + self._lasting(fault)
+        elif fault.name == "calm":
+            self._until.clear()
+            self._refused.clear()
         elif fault.name == "giant":
             size = fault.size or _GIANT_BYTES
             padding = data_frame(b'{"topic":"padding","type":"snapshot","data":"' + b"x" * size + b'"}')

@@ -113,6 +113,9 @@ class RestDesk:
     def start_fault(self, fault: Fault) -> None:
         """Begin a fault of REST; LookupError for an unknown symbol."""
         self.counts[f"fault_{fault.name}"] += 1
+        if fault.name == "calm":
+            self._until.clear()
+            return
         if fault.name in _LASTING_S:
             seconds = _LASTING_S[fault.name] if fault.duration is None else fault.duration
             self._until[fault.name] = self._now_s() + seconds

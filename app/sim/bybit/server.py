@@ -167,6 +167,7 @@ class BybitSim:
             self.tape.step()
         for market, venue in self.venues.items():
             gateway = self.gateways[market]
+            gateway.welcome()
             venue.move(burst, silent=gateway.active("stall"))
             gateway.flush()
 
@@ -189,6 +190,8 @@ class BybitSim:
             except LookupError:
                 raise FaultError(f"expected a symbol of spot, was {fault.symbol!r}") from None
         else:
+            if fault.name == "calm":
+                self.desk.start_fault(fault)
             for market in self._markets_of(fault):
                 self.gateways[market].start_fault(fault)
         self.faults_fired.append(fault.name)
