@@ -27,7 +27,7 @@ from app.sim.limits import SlidingCount, WeightMeter
 from app.sim.market import SimMarket
 from app.sim.newsroom import Newsroom
 from app.sim.rest import DEFAULT_WEIGHT_LIMITS, RestDesk
-from app.sim.subscriptions import MAX_STREAMS, Control, answer, delivered_on, read_control, read_path
+from app.sim.subscriptions import MAX_STREAMS, Control, answer, read_control, read_path
 from app.sim.venue_faults import VenueFaults
 
 log = logging.getLogger("fathom.sim")
@@ -245,7 +245,7 @@ class VenueServer:
             return False
         self.hub.subscribe(client, names, silent=self._faults.active("silent_ack"))
         self.counts["subscriptions"] += len(names)
-        self.counts["subscriptions_silent"] += sum(not delivered_on(client.category, name) for name in names)
+        self.counts["subscriptions_silent"] += sum(not self.hub.delivers(client, name) for name in names)
         return True
 
     async def _keep_house(self) -> None:

@@ -77,11 +77,15 @@ class Hub:
             if name in connection.streams:
                 continue
             connection.streams[name] = None
-            if silent or not delivered_on(connection.category, name):
+            if silent or not self.delivers(connection, name):
                 continue
             channel = self._channels.get(name) or self._news.get(name) or self._open(name)
             if channel is not None:
                 channel.subscribers[connection] = None
+
+    def delivers(self, connection: SimConnection, name: str) -> bool:
+        """Tell whether a stream of this name can say anything on a connection; spot knows no categories."""
+        return self.market is Market.BINANCE_SPOT or delivered_on(connection.category, name)
 
     def unsubscribe(self, connection: SimConnection, names: Iterable[str]) -> None:
         """Take streams from a connection."""

@@ -23,6 +23,7 @@ _FRESH_SHARE = 0.04  # of the levels get a new size with every move
 _FILLED_AT_ONCE = 6
 _CROWDED, _SPARSE = 0.35, 2.8  # of the wanted distance between two levels
 _TIDY_EVERY = 5
+_NOISES = 1024
 _NEAR, _MIDDLE = 0.03, 0.15
 
 
@@ -50,6 +51,7 @@ class SimBook:
         self._generator = generator
         self._pressure = pressure
         self._moves = 0
+        self._noise: Floats = np.exp(generator.normal(-0.4, 0.9, _NOISES))
         depth_usd = max(_LEAST_DEPTH_USD, coin.volume_usd * _DEPTH_PER_VOLUME)
         shape = _distances(coin.levels, _REACH[1])
         atom_usd, step = 10.0**-coin.price_decimals, 10.0**coin.size_decimals
@@ -165,7 +167,7 @@ class SimBook:
         distances = np.abs(prices - best) / best
         zones = (distances >= _NEAR).astype(np.int64) + (distances >= _MIDDLE)
         factor = self._pressure[0 if side.sign > 0 else 1][zones]
-        noise = np.exp(dice.normal(-0.4, 0.9, len(prices)))
+        noise = self._noise[dice.integers(0, _NOISES, len(prices))]
         sizes = np.maximum(1, (self._scale * _weight(distances) * factor * noise / prices).astype(np.int64))
         return sizes, dice.geometric(0.25, len(prices)).astype(np.int64)
 

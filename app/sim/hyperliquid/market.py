@@ -34,6 +34,8 @@ _RECENT_TRADES = 100
 _FIRST_TRADES = 30
 _USUAL_FUNDING = 0.0000125
 _CALM = 0.0005
+_PREMIUM = 0.0003
+_BEFORE_EVERY_STEPS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class HyperMarket:
         self._book_dice: dict[str, np.random.Generator] = {}
         self._trades: dict[str, deque[Trade]] = {}
         self._trade_number = 0
+        self._before: dict[str, tuple[int, float]] = {}
         for coin in build_coins(perps, spots):
             self.coins.append(coin)
             self.by_name[coin.name] = coin
@@ -79,7 +82,7 @@ class HyperMarket:
         self._trend = Wander(dice, 1, 1.5e-5, 30.0)
         self._depth = Wander(dice, count * 6, 0.35, 40.0)
         self._depth_all = Wander(dice, 6, 0.25, 25.0)
-        self._premium = Wander(dice, count, _CALM, 120.0)
+        self._premium = Wander(dice, count, _PREMIUM, 120.0)
         self._interest = Wander(dice, count, 0.05, 600.0)
         self._turnover: Floats = np.zeros(count)
         self.surges = Surges(seed, count)
@@ -212,8 +215,13 @@ class HyperMarket:
         return 0.0 if coin.delisted else coin.volume_usd + float(self._turnover[coin.place])
 
     def previous_day_price(self, coin: Coin, now_ms: int) -> float:
-        """Return the price 24 h ago."""
-        return self.history.price(coin, now_ms - int(DAY_S * 1000), now_ms, float(self.prices[coin.place]))
+        """Return the price 24 h ago, looked up every 10 s."""
+        known = self._before.get(coin.name)
+        if known is None or self.step_number >= known[0]:
+            then_ms = now_ms - int(DAY_S * 1000)
+            price = self.history.price(coin, then_ms, now_ms, float(self.prices[coin.place]))
+            known = self._before[coin.name] = (self.step_number + _BEFORE_EVERY_STEPS, price)
+        return known[1]
 
     def premium(self, coin: Coin) -> float:
         """Return mark against oracle, as a share."""
