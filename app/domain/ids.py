@@ -72,8 +72,8 @@ class Market(StrEnum):
 
     @property
     def full_name(self) -> str:
-        """Return venue and kind for people, e.g. `Bybit futures`."""
-        return f"{self.venue.full_name} {self.kind.value.lower()}"
+        """Return venue and kind for people, e.g. `Bybit FUTURES`."""
+        return f"{self.venue.full_name} {self.kind.value}"
 
     @classmethod
     def of(cls, venue: Venue, kind: MarketKind) -> Market:

@@ -90,9 +90,15 @@ async def _market(settings: Settings, paths: Paths, market: Market) -> tuple[tup
         reason = "no answer in time" if isinstance(error, TimeoutError) else str(error).rstrip(".")
     known = _cached(paths, market)[:count]
     if known:
-        return known, f"{market.full_name}: the list of instruments could not be had ({reason}); the last run's is used."
+        return (
+            known,
+            f"{market.full_name}: no list of instruments ({reason}); the last run's is used.",
+        )
     guessed = tuple(guess_instrument(market, base + QUOTE) for base in sorted(TOP_TEN))[:count]
-    return guessed, f"{market.full_name}: the list of instruments could not be had ({reason}); the largest coins are used."
+    return (
+        guessed,
+        f"{market.full_name}: no list of instruments ({reason}); the largest coins are used.",
+    )
 
 
 def _cache(paths: Paths) -> Path:

@@ -1,131 +1,47 @@
-"""Turn public capture formats of Binance streams into recordings.
-
-hftbacktest lines: `<receive time> <json>`, 19 digits ns or 16 digits us; a REST depth answer stands in line where it
-arrived, without its symbol and with the limit 1000 those files were made with. cryptofeed lines: WebSocket
-`<seconds>: <json>`, REST `<url> -> <seconds>: <json>`, connect `<url> <-> <seconds>`, sent
-`<url> <- <seconds>: <json>`.
-"""
+"""Captures of other recorders as one stream of entries: which format a file has is told by its first lines."""
 
 from __future__ import annotations
 
 import gzip
 import heapq
-import json
-import re
 import zlib
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from app.domain.errors import RecordingError
 from app.domain.ids import Market
+from app.services.captures_binance import read_binance_capture
+from app.services.captures_bybit import is_bybit_capture, read_bybit_capture
+from app.services.captures_hyperliquid import read_hyperliquid_capture
 from app.storage.recorder import Entry
-from app.venues.binance import protocol
 
-_HFT = re.compile(r"^(\d{16}|\d{19}) (\{.*)$")
-_WS = re.compile(r"^(\d+\.\d+): (.*)$")
-_REST = re.compile(r"^(https?://\S+) -> (\d+\.\d+): (.*)$")
-_CONNECT = re.compile(r"^(wss?://\S+) <-> (\d+\.\d+)$")
-_SENT = re.compile(r"^(wss?://\S+) <- (\d+\.\d+): ")
-_STREAM_SYMBOL = re.compile(r'"stream":"([^"@]+)@')
-_HFT_LIMIT: Final = 1000
-_COIN_M: Final = "coin-m"
+_LOOK: Final = 5
+_HYPERLIQUID: Final = ('"channel":', "api.hyperliquid", '{"mids":')
 
 
 def read_captures(paths: Iterable[Path], market: Market | None = None) -> Iterator[Entry]:
     """Yield the entries of all files in order of receive time.
 
-    market: take every file as of this market; None: tell by host names and fields. COIN-M captures are refused
-    unless a market is given (their sizes are contracts; the futures sequence rules hold for them).
+    market: take Binance's files as of this market; None: tell by their contents.
     """
-    sources = [_read(path, market) for path in paths]
-    yield from heapq.merge(*sources, key=lambda entry: entry.recv_ns)
+    yield from heapq.merge(*(_read(path, market) for path in paths), key=lambda entry: entry.recv_ns)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _read(path: Path, market: Market | None) -> Iterator[Entry]:
+    if _begins_like_hyperliquid(path):
+        return read_hyperliquid_capture(path)
+    if is_bybit_capture(path):
+        return read_bybit_capture(path)
+    return read_binance_capture(path, market)
+
+
+def _begins_like_hyperliquid(path: Path) -> bool:
     opener = gzip.open if path.suffix == ".gz" else open
     try:
         with opener(path, "rt", encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                text = line.strip()
-                if text:
-                    yield number, text
+            head = "".join(line[:400] for line in islice(file, _LOOK))
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise RecordingError(f"cannot read the capture {path}: {error}") from error
-
-
-def _read(path: Path, forced: Market | None) -> Iterator[Entry]:
-    word: str | None = forced.value if forced is not None else None
-    symbol: str | None = None
-    held: list[tuple[int, str]] = []
-    for number, line in _lines(path):
-        if match := _HFT.match(line):
-            stamp = int(match[1]) * (1000 if len(match[1]) == 16 else 1)
-            body = match[2]
-            if symbol is None and (named := _STREAM_SYMBOL.search(body[:120])):
-                symbol = named[1].upper()
-            if word is None and symbol is not None and '"depthUpdate"' in body[:120]:
-                word = _hft_market(symbol, body)
-            held.append((stamp, body))
-            if word is not None and symbol is not None:
-                _refuse_coin_m(path, word)
-                yield from (_hft_entry(word, symbol, *item) for item in held)
-                held.clear()
-        elif match := _REST.match(line):
-            split = urlsplit(match[1])
-            host = forced.value if forced is not None else _host_market(split.hostname or "")
-            _refuse_coin_m(path, host)
-            query = f"?{split.query}" if split.query else ""
-            yield Entry(_ns(match[2]), f"binance.{host}.rest {split.path}{query}", match[3])
-        elif match := _CONNECT.match(line):
-            if word is None:
-                word = _host_market(urlsplit(match[1]).hostname or "")
-            _refuse_coin_m(path, word)
-        elif match := _WS.match(line):
-            if word is None:
-                raise RecordingError(f"{path}, line {number}: a frame before any line that names the venue's host")
-            yield Entry(_ns(match[1]), f"binance.{word}.ws", match[2])
-        elif _SENT.match(line) or line.startswith("configuration: "):
-            continue
-        else:
-            raise RecordingError(f"{path}, line {number}: neither an hftbacktest nor a cryptofeed line: {line[:60]!r}")
-    if held:
-        raise RecordingError(f"{path} holds no depth update, so its market cannot be told; name it with --market")
-
-
-def _hft_entry(word: str, symbol: str, stamp: int, body: str) -> Entry:
-    if body.startswith('{"lastUpdateId"'):
-        path = protocol.depth_path(Market(word), symbol, _HFT_LIMIT)
-        return Entry(stamp, f"binance.{word}.rest {path}", body)
-    return Entry(stamp, f"binance.{word}.ws", body)
-
-
-def _hft_market(symbol: str, body: str) -> str:
-    if "_" in symbol:
-        return _COIN_M
-    data = json.loads(body).get("data", {})
-    return Market.BINANCE_USDM.value if "pu" in data else Market.BINANCE_SPOT.value
-
-
-def _host_market(host: str) -> str:
-    if host.startswith(("fapi.", "fstream.")):
-        return Market.BINANCE_USDM.value
-    if host.startswith(("dapi.", "dstream.")):
-        return _COIN_M
-    if host.endswith(("binance.com", "binance.vision")):
-        return Market.BINANCE_SPOT.value
-    raise RecordingError(f"the capture names {host!r}, which is not a known Binance host")
-
-
-def _refuse_coin_m(path: Path, word: str) -> None:
-    if word == _COIN_M:
-        raise RecordingError(
-            f"{path} is of Binance COIN-M, whose sizes are contracts and which is not a market here; "
-            "with --market usdm it is replayed by the futures rules all the same"
-        )
-
-
-def _ns(seconds: str) -> int:
-    return int(Decimal(seconds) * 1_000_000_000)
+    return any(word in head.replace(" ", "") for word in _HYPERLIQUID) or head.startswith("interactions:")

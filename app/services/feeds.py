@@ -13,13 +13,16 @@ from app.domain.health import FeedHealth
 from app.domain.ids import FeedId, Market, Venue
 from app.domain.instruments import Instrument
 from app.paths import Paths
-from app.services import binance_feed, bybit_feed
+from app.services import binance_feed, bybit_feed, hyperliquid_feed
 from app.services.universe import Universe
 from app.settings.store import Settings
 from app.venues.binance.intake import BinanceIntake
 from app.venues.bybit.api import guess_instrument as bybit_guess
 from app.venues.bybit.intake import BybitIntake
 from app.venues.feed import Desk, FeedSession, FeedSink, Intake
+from app.venues.hyperliquid.intake import HyperliquidIntake
+from app.venues.hyperliquid.naming import guess_instrument as hyperliquid_guess
+from app.venues.hyperliquid.protocol import BOOK_LINES
 from app.venues.naming import guess_instrument
 
 MakeSession = Callable[
@@ -68,6 +71,17 @@ KITS: Final[Mapping[Venue, VenueKit]] = {
         book_symbol=bybit_feed.book_symbol,
         guess_instrument=bybit_guess,
         demo_settings=bybit_feed.demo_settings,
+    ),
+    Venue.HYPERLIQUID: VenueKit(
+        venue=Venue.HYPERLIQUID,
+        markets_of=hyperliquid_feed.markets_of,
+        load_instruments=hyperliquid_feed.load_instruments,
+        make_session=hyperliquid_feed.make_session,
+        make_intake=HyperliquidIntake,
+        book_symbol=hyperliquid_feed.book_symbol,
+        lines=tuple(BOOK_LINES),
+        guess_instrument=hyperliquid_guess,
+        demo_settings=hyperliquid_feed.demo_settings,
     ),
 }
 

@@ -109,7 +109,7 @@ class StatusModel:
 
 def feed_title(feed: FeedHealth) -> str:
     """Return a feed's name for people: "Binance SPOT"."""
-    return f"{feed.feed.venue.value.capitalize()} {feed.feed.market.label}"
+    return feed.feed.market.full_name
 
 
 _WORDS = {
