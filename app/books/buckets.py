@@ -148,6 +148,12 @@ class BucketBook:
         """Whether any line runs."""
         return bool(self._up)
 
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The lines whose snapshots describe the present book, finest first."""
+        fresh = self._fresh()
+        return tuple(line for line in self._figures if self._held.get(line) in fresh)
+
     def on_snapshot(
         self, line: str, event_ms: int, bids: Levels, asks: Levels, now_ns: int, *, polled: bool = False
     ) -> bool | None:

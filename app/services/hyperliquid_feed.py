@@ -82,10 +82,10 @@ async def _perps(settings: Settings, paths: Paths) -> tuple[tuple[Instrument, ..
         api = HyperliquidApi(settings.text("hyperliquid.rest_url"), health, SystemClock(), _allowance(settings, paths))
         try:
             async with asyncio.timeout(_LIST_TIMEOUT_S):
-                _, table = await api.perp_table()
+                _, (meta, table) = await api.perp_table()
         finally:
             await api.close()
-        found = tuple(rank_perps(table, count, TOP_TEN))
+        found = tuple(rank_perps(meta, table, count, TOP_TEN))
         if found:
             return found, None
         reason = "it lists none"

@@ -19,8 +19,9 @@ from app.domain.health import FeedHealth, LinkState
 from app.domain.instruments import Instrument
 from app.venues.hyperliquid import protocol
 from app.venues.hyperliquid.allowance import BOOK_WEIGHT, TABLE_WEIGHT, WEIGHT_PER_MINUTE, Allowance
-from app.venues.hyperliquid.messages import PerpMarketAnswer, SpotMarketAnswer
+from app.venues.hyperliquid.messages import PerpMeta, SpotMeta
 from app.venues.hyperliquid.naming import perp_instrument
+from app.venues.hyperliquid.protocol import PerpTable, SpotTable
 from app.venues.rest import RestClient, RestError, UnknownSymbolError
 
 PERP_TABLE: Final = protocol.info_path("metaAndAssetCtxs")
@@ -75,12 +76,12 @@ class HyperliquidApi:
         """Close the connections to the host."""
         await self.rest.close()
 
-    async def perp_table(self, share: float = 1.0) -> tuple[bytes, PerpMarketAnswer]:
+    async def perp_table(self, share: float = 1.0) -> tuple[bytes, tuple[PerpMeta, PerpTable]]:
         """Return universe and figures of all perpetuals, raw and read. Raises RestError."""
         raw = await self.rest.get(PERP_TABLE, TABLE_WEIGHT, share)
         return raw, self._read(protocol.decode_perp_market, raw)
 
-    async def spot_table(self, share: float = 1.0) -> tuple[bytes, SpotMarketAnswer]:
+    async def spot_table(self, share: float = 1.0) -> tuple[bytes, tuple[SpotMeta, SpotTable]]:
         """Return tokens, pairs and figures of all spot pairs, raw and read. Raises RestError."""
         raw = await self.rest.get(SPOT_TABLE, TABLE_WEIGHT, share)
         return raw, self._read(protocol.decode_spot_market, raw)
@@ -101,15 +102,14 @@ class HyperliquidApi:
             raise RestError(f"{self.rest.host} sent something that is not as documented: {error}") from None
 
 
-def rank_perps(table: PerpMarketAnswer, count: int, always: Iterable[str] = ()) -> list[Instrument]:
+def rank_perps(meta: PerpMeta, table: PerpTable, count: int, always: Iterable[str] = ()) -> list[Instrument]:
     """Return the perpetuals with the largest turnover of the day, largest first; those of the base coins named
     `always` among them in any case.
     """
-    meta, contexts = table
     turnover: dict[str, float] = {}
     found: dict[str, Instrument] = {}
-    for listing, ctx in zip(meta.universe, contexts, strict=False):
-        if not listing.isDelisted:
+    for listing, ctx in zip(meta.universe, table.contexts, strict=False):
+        if not listing.isDelisted and ctx is not None:
             found[listing.name] = perp_instrument(listing, ctx.midPx or ctx.markPx)
             turnover[listing.name] = ctx.dayNtlVlm
     ranked = sorted(found, key=lambda name: (-turnover[name], name))

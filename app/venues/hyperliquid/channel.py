@@ -188,12 +188,13 @@ class TopicChannel:
             self._owner.on_refused(topic, words)
 
     def _meant_by(self, words: str) -> Topic | None:
+        """Return the subscription that a text names, else the oldest without an answer: answers come in order."""
         squeezed = words.replace(" ", "")
         for topic in self._pending.values():
             named = topic.coin is None or f'"coin":"{topic.coin}"' in squeezed
             if named and f'"type":"{topic.type}"' in squeezed:
                 return topic
-        return next(iter(self._pending.values())) if len(self._pending) == 1 else None
+        return next(iter(self._pending.values()), None)
 
     # -- tending -------------------------------------------------------------------------------------------------
 

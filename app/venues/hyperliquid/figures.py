@@ -16,7 +16,6 @@ from app.domain.market import Field, TickerUpdate
 from app.domain.units import NS_PER_MS, NS_PER_S
 from app.venues.feed import Desk
 from app.venues.hyperliquid.messages import (
-    MidsData,
     PerpContext,
     PerpMeta,
     QuoteData,
@@ -25,7 +24,7 @@ from app.venues.hyperliquid.messages import (
     TradeData,
 )
 from app.venues.hyperliquid.naming import SpotNames
-from app.venues.hyperliquid.protocol import FUNDING_HOURS
+from app.venues.hyperliquid.protocol import FUNDING_HOURS, Mids, PerpTable, SpotTable
 from app.venues.hyperliquid.trades import FreshTrades
 
 _TRADED_NS: Final = 60 * NS_PER_S
@@ -91,29 +90,34 @@ class Figures:
                 updates.append(TickerUpdate(symbol, trade.time * NS_PER_MS, {Field.LAST: trade.px}))
         self._news(recv_ns, updates)
 
-    def on_mids(self, recv_ns: int, data: MidsData) -> None:
+    def on_mids(self, recv_ns: int, mids: Mids) -> None:
         """Tell the middle prices that have changed."""
-        if data.dex:
-            return
+        self._desk.health.dropped += mids.bad
         updates = []
-        for coin, mid in data.mids.items():
-            if mid and self._mids.get(coin) != mid and (symbol := self._symbol(coin)) is not None:
+        for coin, mid in mids.prices.items():
+            if self._mids.get(coin) != mid and (symbol := self._symbol(coin)) is not None:
                 self._mids[coin] = mid
                 if values := self._price(recv_ns, coin, mid):
                     updates.append(TickerUpdate(symbol, 0, values))
         self._news(recv_ns, updates)
 
-    def on_contexts(self, recv_ns: int, contexts: Sequence[PerpContext]) -> None:
+    def on_perp_table(self, recv_ns: int, table: PerpTable) -> None:
         """Name the figures by position; more of them than names are of perpetuals listed since."""
-        surplus = len(contexts) - len(self._universe)
+        self._desk.health.dropped += table.bad
+        surplus = len(table.contexts) - len(self._universe)
         if surplus > 0:
             self._desk.health.dropped += surplus
             if self._universe and surplus != self._surplus:
                 text = f"the venue lists {surplus} more perpetuals than its list had; the list is being read again"
                 self._desk.on_notice(recv_ns, None, text)
         self._surplus = surplus
-        named = zip(self._universe, contexts, strict=False)
-        self.on_perps(recv_ns, ((name, ctx) for name, ctx in named if name is not None))
+        named = zip(self._universe, table.contexts, strict=False)
+        self.on_perps(recv_ns, ((name, ctx) for name, ctx in named if name is not None and ctx is not None))
+
+    def on_spot_table(self, recv_ns: int, table: SpotTable) -> None:
+        """Tell the figures of all spot pairs."""
+        self._desk.health.dropped += table.bad
+        self.on_spots(recv_ns, ((ctx.coin, ctx) for ctx in table.contexts))
 
     def on_perps(self, recv_ns: int, rows: Iterable[tuple[str, PerpContext]]) -> None:
         """Tell the figures of perpetuals; the next funding is at the next full hour."""

@@ -6,8 +6,6 @@ The venue tells nobody of other people's liquidations, so none are passed on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from app.books.buckets import BucketBook
 from app.books.keeper import BookState
 from app.domain.errors import BadFrameError
@@ -16,19 +14,8 @@ from app.domain.units import NS_PER_MS
 from app.venues.feed import Desk
 from app.venues.hyperliquid import protocol
 from app.venues.hyperliquid.figures import Figures
-from app.venues.hyperliquid.messages import (
-    ActiveContext,
-    ActiveSpotContext,
-    AllContextsData,
-    BookData,
-    ContextsData,
-    MidsData,
-    QuoteData,
-    SpotContext,
-    TradeData,
-    WireLevel,
-)
-from app.venues.hyperliquid.protocol import BOOK_LINES, FULL, MAX_LEVELS
+from app.venues.hyperliquid.messages import ActiveContext, ActiveSpotContext, BookData, QuoteData, WireLevel
+from app.venues.hyperliquid.protocol import BOOK_LINES, FULL, MAX_LEVELS, Mids, PerpTable, SpotTable
 
 
 class HyperliquidIntake:
@@ -61,31 +48,20 @@ class HyperliquidIntake:
                 self._on_book(recv_ns, message, line if line in BOOK_LINES else FULL, polled=False)
             case QuoteData():
                 self.figures.on_quote(recv_ns, message)
-            case MidsData():
+            case list():
+                self.figures.on_trades(recv_ns, message)
+            case Mids():
                 self.figures.on_mids(recv_ns, message)
-            case ContextsData():
-                if not message.dex:
-                    self.figures.on_contexts(recv_ns, message.ctxs)
-            case AllContextsData():
-                for dex, contexts in message.ctxs:
-                    if not dex:
-                        self.figures.on_contexts(recv_ns, contexts)
+            case PerpTable():
+                self.figures.on_perp_table(recv_ns, message)
+            case SpotTable():
+                self.figures.on_spot_table(recv_ns, message)
             case ActiveContext():
                 self.figures.on_perps(recv_ns, [(message.coin, message.ctx)])
             case ActiveSpotContext():
                 self.figures.on_spots(recv_ns, [(message.coin, message.ctx)])
-            case list():
-                self._on_list(recv_ns, message)
             case _:
                 pass  # an answer to a control frame: the session's affair
-
-    def _on_list(self, recv_ns: int, rows: Sequence[TradeData] | Sequence[SpotContext]) -> None:
-        trades = [row for row in rows if isinstance(row, TradeData)]
-        if trades:
-            self.figures.on_trades(recv_ns, trades)
-        contexts = [(row.coin, row) for row in rows if isinstance(row, SpotContext)]
-        if contexts:
-            self.figures.on_spots(recv_ns, contexts)
 
     def _on_book(self, recv_ns: int, data: BookData, line: str, *, polled: bool) -> None:
         desk = self._desk
@@ -139,13 +115,13 @@ class HyperliquidIntake:
             elif request.type == "meta":
                 self.figures.learn_perps(protocol.decode_meta(raw))
             elif request.type == "metaAndAssetCtxs":
-                meta, contexts = protocol.decode_perp_market(raw)
-                self.figures.learn_perps(meta)
-                self.figures.on_contexts(recv_ns, contexts)
+                perps, perp_table = protocol.decode_perp_market(raw)
+                self.figures.learn_perps(perps)
+                self.figures.on_perp_table(recv_ns, perp_table)
             elif request.type == "spotMetaAndAssetCtxs":
-                spot, spot_contexts = protocol.decode_spot_market(raw)
-                self.figures.learn_spots(spot)
-                self.figures.on_spots(recv_ns, [(ctx.coin, ctx) for ctx in spot_contexts])
+                spots, spot_table = protocol.decode_spot_market(raw)
+                self.figures.learn_spots(spots)
+                self.figures.on_spot_table(recv_ns, spot_table)
         except BadFrameError as error:
             self._desk.health.bad_frames += 1
             if index is None:

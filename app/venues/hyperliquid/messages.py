@@ -87,7 +87,7 @@ class TradeData(Struct, gc=False):
 class MidsData(Struct, gc=False):
     """`allMids`: middle prices by coin, where a book is empty the last trade's; `dex` "" or none: the venue's own."""
 
-    mids: dict[Name, PriceOrNone]
+    mids: dict[str, str]
     dex: str | None = None
 
 
@@ -116,16 +116,16 @@ class SpotContext(Struct, gc=False):
 
 
 class ContextsData(Struct, gc=False):
-    """`assetCtxs`: the figures of every perpetual of `dex`, each at its position in the universe."""
+    """`assetCtxs`: the figures of every perpetual of `dex`, each at its position in the universe, not yet decoded."""
 
-    ctxs: list[PerpContext]
+    ctxs: list[Raw]
     dex: str | None = None
 
 
 class AllContextsData(Struct, gc=False):
     """`allDexsAssetCtxs`: the same of every dex, by its name; the venue's own is ""."""
 
-    ctxs: list[tuple[str, list[PerpContext]]]
+    ctxs: list[tuple[str, list[Raw]]]
 
 
 class ActiveContext(Struct, gc=False):
@@ -140,19 +140,6 @@ class ActiveSpotContext(Struct, gc=False):
 
     coin: Name
     ctx: SpotContext
-
-
-class RawContexts(Struct, gc=False):
-    """`assetCtxs` only counted."""
-
-    ctxs: list[Raw]
-    dex: str | None = None
-
-
-class AllRawContexts(Struct, gc=False):
-    """`allDexsAssetCtxs` only counted."""
-
-    ctxs: list[tuple[str, list[Raw]]]
 
 
 class PerpListing(Struct):
@@ -190,9 +177,3 @@ class SpotMeta(Struct):
 
     tokens: list[SpotToken]
     universe: list[SpotListing]
-
-
-PerpMarketAnswer = tuple[PerpMeta, list[PerpContext]]
-"""REST `metaAndAssetCtxs`."""
-SpotMarketAnswer = tuple[SpotMeta, list[SpotContext]]
-"""REST `spotMetaAndAssetCtxs`; figures are joined by coin, not by position."""

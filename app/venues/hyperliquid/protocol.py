@@ -22,17 +22,15 @@ from app.venues.hyperliquid.messages import (
     ActiveContext,
     ActiveSpotContext,
     AllContextsData,
-    AllRawContexts,
     BookData,
     ContextsData,
     Envelope,
     MidsData,
-    PerpMarketAnswer,
+    PerpContext,
     PerpMeta,
     QuoteData,
-    RawContexts,
     SpotContext,
-    SpotMarketAnswer,
+    SpotMeta,
     SubscriptionAnswer,
     TradeData,
     WireLevel,
@@ -49,6 +47,8 @@ BOOK_LINES: Final[dict[str, int | None]] = {FULL: None, "s4": 4, "s3": 3, "s2": 
 """Resolutions of books, finest first: the word of the connection that carries one, and its significant figures."""
 _GREETING: Final = b"Websocket connection established"
 _LONGEST_SIDE: Final = 1000
+_LONGEST_NAME: Final = 64
+_HIGHEST_PRICE: Final = 1e15
 _WHOLE_NUMBERS: Final = frozenset(("nSigFigs", "mantissa", "startTime", "endTime"))
 _REFUSED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What the decoder raises on bad input; RecursionError on JSON that is nested too deeply."""
@@ -65,6 +65,30 @@ class VenueError:
 @dataclass(frozen=True, slots=True)
 class Pong:
     """The answer to a ping."""
+
+
+@dataclass(frozen=True, slots=True)
+class PerpTable:
+    """Figures of all perpetuals by position; None where they could not be read, which `bad` counts."""
+
+    contexts: list[PerpContext | None]
+    bad: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpotTable:
+    """Figures of all spot pairs; `bad` counts those that could not be read."""
+
+    contexts: list[SpotContext]
+    bad: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mids:
+    """Middle prices by coin, those above 0; `bad` counts what was no price."""
+
+    prices: dict[str, float]
+    bad: int
 
 
 class Topic(NamedTuple):
@@ -100,12 +124,11 @@ Message = (
     BookData
     | QuoteData
     | list[TradeData]
-    | MidsData
-    | ContextsData
-    | AllContextsData
+    | Mids
+    | PerpTable
+    | SpotTable
     | ActiveContext
     | ActiveSpotContext
-    | list[SpotContext]
     | SubscriptionAnswer
     | VenueError
     | Pong
@@ -116,23 +139,25 @@ _decoders: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     "l2Book": msgspec.json.Decoder(BookData, strict=False),
     "bbo": msgspec.json.Decoder(QuoteData, strict=False),
     "trades": msgspec.json.Decoder(list[TradeData], strict=False),
-    "allMids": msgspec.json.Decoder(MidsData, strict=False),
-    "assetCtxs": msgspec.json.Decoder(ContextsData, strict=False),
-    "allDexsAssetCtxs": msgspec.json.Decoder(AllContextsData, strict=False),
+    "allMids": msgspec.json.Decoder(MidsData),
+    "assetCtxs": msgspec.json.Decoder(ContextsData),
+    "allDexsAssetCtxs": msgspec.json.Decoder(AllContextsData),
     "activeAssetCtx": msgspec.json.Decoder(ActiveContext, strict=False),
     "activeSpotAssetCtx": msgspec.json.Decoder(ActiveSpotContext, strict=False),
-    "spotAssetCtxs": msgspec.json.Decoder(list[SpotContext], strict=False),
+    "spotAssetCtxs": msgspec.json.Decoder(list[msgspec.Raw]),
     "subscriptionResponse": msgspec.json.Decoder(SubscriptionAnswer, strict=False),
 }
 DATA_CHANNELS: Final = frozenset(_decoders) - {"subscriptionResponse"}
-_counted = msgspec.json.Decoder(RawContexts)
-_all_counted = msgspec.json.Decoder(AllRawContexts)
+_perp_context = msgspec.json.Decoder(PerpContext, strict=False)
+_spot_context = msgspec.json.Decoder(SpotContext, strict=False)
 _text = msgspec.json.Decoder(str)
 _about = msgspec.json.Decoder(About)
 _PER_COIN: Final = frozenset(("l2Book", "bbo", "activeAssetCtx", "activeSpotAssetCtx"))
 _perp_meta = msgspec.json.Decoder(PerpMeta, strict=False)
-_perp_market: msgspec.json.Decoder[PerpMarketAnswer] = msgspec.json.Decoder(PerpMarketAnswer, strict=False)
-_spot_market: msgspec.json.Decoder[SpotMarketAnswer] = msgspec.json.Decoder(SpotMarketAnswer, strict=False)
+_perp_market: msgspec.json.Decoder[tuple[PerpMeta, list[msgspec.Raw]]]
+_perp_market = msgspec.json.Decoder(tuple[PerpMeta, list[msgspec.Raw]], strict=False)
+_spot_market: msgspec.json.Decoder[tuple[SpotMeta, list[msgspec.Raw]]]
+_spot_market = msgspec.json.Decoder(tuple[SpotMeta, list[msgspec.Raw]], strict=False)
 
 
 def decode(raw: bytes) -> Message | None:
@@ -143,10 +168,7 @@ def decode(raw: bytes) -> Message | None:
         envelope = _envelope.decode(raw)
         decoder = _decoders.get(envelope.channel)
         if decoder is not None:
-            message: Message = decoder.decode(envelope.data)
-            if isinstance(message, BookData):
-                check_book(message)
-            return message
+            return _shaped(envelope.channel, decoder.decode(envelope.data))
         if envelope.channel == "pong":
             return Pong()
         if envelope.channel == "error":
@@ -154,6 +176,55 @@ def decode(raw: bytes) -> Message | None:
     except _REFUSED as error:
         raise BadFrameError(f"not a market data frame: {error}; it begins {_sample(raw)}") from None
     return None
+
+
+def _shaped(channel: str, data: Any) -> Message | None:
+    """Return decoded data as a message; tables lose the rows that cannot be read, not everything for one of them."""
+    match data:
+        case BookData():
+            check_book(data)
+        case MidsData():
+            return None if data.dex else _mids(data)
+        case ContextsData():
+            return None if data.dex else _perp_table(data.ctxs)
+        case AllContextsData():
+            own = next((rows for dex, rows in data.ctxs if not dex), None)
+            return None if own is None else _perp_table(own)
+        case list() if channel == "spotAssetCtxs":
+            return _spot_table(data)
+        case _:
+            pass
+    message: Message = data
+    return message
+
+
+def _perp_table(rows: list[msgspec.Raw]) -> PerpTable:
+    contexts = [_row(_perp_context, row) for row in rows]
+    return PerpTable(contexts, contexts.count(None))
+
+
+def _spot_table(rows: list[msgspec.Raw]) -> SpotTable:
+    contexts = [context for row in rows if (context := _row(_spot_context, row)) is not None]
+    return SpotTable(contexts, len(rows) - len(contexts))
+
+
+def _row(decoder: msgspec.json.Decoder[_T], row: msgspec.Raw) -> _T | None:
+    try:
+        return decoder.decode(row)
+    except _REFUSED:
+        return None
+
+
+def _mids(data: MidsData) -> Mids:
+    prices: dict[str, float] = {}
+    for coin, text in data.mids.items():
+        try:
+            price = float(text)
+        except ValueError:
+            price = -1.0
+        if 0.0 < price < _HIGHEST_PRICE and 0 < len(coin) <= _LONGEST_NAME:
+            prices[coin] = price
+    return Mids(prices, len(data.mids) - len(prices))
 
 
 class Peek(NamedTuple):
@@ -189,10 +260,11 @@ def count_contexts(raw: bytes) -> int | None:
     try:
         envelope = _envelope.decode(raw)
         if envelope.channel == "assetCtxs":
-            counted = _counted.decode(envelope.data)
-            return None if counted.dex else len(counted.ctxs)
+            data: ContextsData = _decoders[envelope.channel].decode(envelope.data)
+            return None if data.dex else len(data.ctxs)
         if envelope.channel == "allDexsAssetCtxs":
-            return next((len(ctxs) for dex, ctxs in _all_counted.decode(envelope.data).ctxs if not dex), None)
+            every: AllContextsData = _decoders[envelope.channel].decode(envelope.data)
+            return next((len(rows) for dex, rows in every.ctxs if not dex), None)
     except _REFUSED:
         pass  # counted where frames are decoded
     return None
@@ -265,14 +337,16 @@ def decode_meta(raw: bytes) -> PerpMeta:
     return _answer(_perp_meta, raw, "the list of perpetuals")
 
 
-def decode_perp_market(raw: bytes) -> PerpMarketAnswer:
-    """Decode the answer to `metaAndAssetCtxs`. Raises BadFrameError."""
-    return _answer(_perp_market, raw, "the table of perpetuals")
+def decode_perp_market(raw: bytes) -> tuple[PerpMeta, PerpTable]:
+    """Decode the answer to `metaAndAssetCtxs`: the universe and the figures by position. Raises BadFrameError."""
+    meta, rows = _answer(_perp_market, raw, "the table of perpetuals")
+    return meta, _perp_table(rows)
 
 
-def decode_spot_market(raw: bytes) -> SpotMarketAnswer:
-    """Decode the answer to `spotMetaAndAssetCtxs`. Raises BadFrameError."""
-    return _answer(_spot_market, raw, "the table of spot pairs")
+def decode_spot_market(raw: bytes) -> tuple[SpotMeta, SpotTable]:
+    """Decode the answer to `spotMetaAndAssetCtxs`; figures are joined by coin, not position. Raises BadFrameError."""
+    meta, rows = _answer(_spot_market, raw, "the table of spot pairs")
+    return meta, _spot_table(rows)
 
 
 def _answer(decoder: msgspec.json.Decoder[_T], raw: bytes, what: str) -> _T:

@@ -10,16 +10,17 @@ figures is down.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Final
 
 from app.domain.clock import Clock, SystemClock
 from app.domain.errors import FatalFeedError
 from app.domain.health import FeedEvent, FeedEventKind, FeedHealth, LinkHealth
 from app.domain.ids import Market
 from app.domain.instruments import Instrument
+from app.domain.units import NS_PER_S
 from app.venues.feed import FeedSink, Urgency
 from app.venues.hyperliquid import protocol
 from app.venues.hyperliquid.allowance import Allowance
@@ -35,12 +36,12 @@ from app.venues.link import LinkOptions
 from app.venues.rest import RestError
 from app.venues.sleep import SleepSensor
 
+_LOOK_S: Final = 1.0
+
 
 def _link_options() -> LinkOptions:
     """Any frame counts as life, pongs too: longer than from one ping to the last moment of its answer."""
-    return LinkOptions(
-        stale_after_s=35.0, ping_interval_s=20.0, ping_timeout_s=10.0, planned_age_s=float("inf"), max_size=8 * 2**20
-    )
+    return LinkOptions(stale_after_s=35.0, ping_interval_s=20.0, ping_timeout_s=10.0, planned_age_s=float("inf"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ class HyperliquidSession:
         self._wishes = Wishes(market, self._coins, len(lines))
         self._positions: int | None = None
         """How many perpetuals the table covered."""
-        self._table_due = asyncio.Event()
+        self._table_outdated = False
         self._api = HyperliquidApi(rest_url, health, clock, allowance)
         self._figures = self._line("", f"{market.word} figures")
         self._books = [self._line(word, f"{market.word} books {word}") for word in lines]
@@ -103,6 +104,11 @@ class HyperliquidSession:
         )
 
     # -- for the screens and the books ---------------------------------------------------------------------------
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The resolutions at which books are kept, finest first."""
+        return tuple(line.word for line in self._books)
 
     def request_snapshot(self, symbol: str, urgency: Urgency) -> None:
         """Bring a book anew: a stream that is silent is asked for again; while it is down its turn comes sooner.
@@ -166,27 +172,32 @@ class HyperliquidSession:
                 if isinstance(self._clock, SystemClock) and self._clock.drift_ns() > 0:
                     self._clock.resync()
                 self._say(None, slept)
-                self._table_due.set()
+                self._table_outdated = True
             await asyncio.sleep(1.0)
 
     # -- the table of the whole market ---------------------------------------------------------------------------
 
     async def _keep_table(self) -> None:
         """Read the table at the start, now and then, when it is out of date, and often while no figures stream."""
+        options = self._options
         while True:
-            self._table_due.clear()
-            every_s = self._options.table_pause_s
+            self._table_outdated = False
+            failed = False
             try:
                 await self._read_table()
-                if self._figures.down_since_ns is None:
-                    every_s = self._options.table_every_s
-                else:
-                    self._figures.cover(f"no stream; all figures are read over REST every {every_s:.0f} s")
             except RestError:
-                self._figures.cover(None)  # counted and shown by the REST shell
-            await asyncio.sleep(self._options.table_pause_s)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._table_due.wait(), every_s - self._options.table_pause_s)
+                failed = True  # counted and shown by the REST shell
+            read_s = self._now_s()
+            while not self._table_due(self._now_s() - read_s, failed):
+                away = self._figures.down_for_s() > options.poll_after_s and not failed
+                words = f"no stream; all figures are read over REST every {options.table_pause_s:.0f} s"
+                self._figures.cover(words if away else None)
+                await asyncio.sleep(min(_LOOK_S, options.table_pause_s))
+
+    def _table_due(self, age_s: float, failed: bool) -> bool:
+        options = self._options
+        soon = failed or self._table_outdated or self._figures.down_for_s() > options.poll_after_s
+        return age_s >= (options.table_pause_s if soon else options.table_every_s)
 
     async def _read_table(self) -> None:
         if self.market is Market.HYPERLIQUID_PERP:
@@ -238,6 +249,9 @@ class HyperliquidSession:
 
     # -- LineOwner -----------------------------------------------------------------------------------------------
 
+    def _now_s(self) -> float:
+        return self._clock.monotonic_ns() / NS_PER_S
+
     def stamp(self) -> int:
         """Return UTC ns, never less than before."""
         self._last_stamp_ns = max(self._last_stamp_ns, self._clock.wall_ns())
@@ -266,20 +280,16 @@ class HyperliquidSession:
         if line is self._figures and self._positions is not None and b"ssetCtxs" in raw[:40]:
             count = protocol.count_contexts(raw)
             if count is not None and count != self._positions:
-                self._table_due.set()
+                self._table_outdated = True
 
     def on_line_up(self, line: Line) -> None:
         """Announce the books of a line."""
-        if line is self._figures:
-            line.cover(None)
-        else:
+        if line is not self._figures:
             self._sink.on_streams(self.stamp(), self.active, up=True, line=line.word)
 
     def on_line_down(self, line: Line) -> None:
-        """Announce that they are lost, or have the table read meanwhile."""
-        if line is self._figures:
-            self._table_due.set()
-        else:
+        """Announce that they are lost."""
+        if line is not self._figures:
             self._sink.on_streams(self.stamp(), self._coins, up=False, line=line.word)
 
     # -- PollOwner -----------------------------------------------------------------------------------------------
