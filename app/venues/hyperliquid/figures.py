@@ -45,6 +45,7 @@ class Figures:
         self._spot_symbols: dict[str, str] = {}
         self._previous: dict[str, float] = {}
         self._mids: dict[str, float] = {}
+        """As `allMids` last had them: where a book is empty the price of the last trade."""
         self._traded: dict[str, tuple[int, int]] = {}
         """Receive time and venue time (ms) of the newest trade."""
         self._surplus = 0
@@ -158,9 +159,8 @@ class Figures:
         }
         if ctx.dayBaseVlm is not None:
             values[Field.BASE_VOLUME] = ctx.dayBaseVlm
-        price = ctx.midPx or ctx.markPx
+        price = ctx.midPx or self._mids.get(coin) or ctx.markPx
         if price:
-            self._mids[coin] = price
             values |= self._price(recv_ns, coin, price)
         return values
 
