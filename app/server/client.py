@@ -39,7 +39,6 @@ class Client(ServerConnection):
         self.known = False
         self.entered = False
         self.end_reason = ""
-        self.leaving_at = 0.0
         self.caller = Caller(address="", local_address="", port=0)
         self.bundle: Bundle | None = None
         self.channels: dict[str, None] = {}
@@ -54,6 +53,7 @@ class Client(ServerConnection):
         self.backlog = Backlog(admission.limits)
         self._farewell: asyncio.Task[None] | None = None
         self._is_unknown = False
+        self._leaving_since: float | None = None
 
     # -- arriving ------------------------------------------------------------------------------------------------
 
@@ -158,14 +158,19 @@ class Client(ServerConnection):
 
     @property
     def is_leaving(self) -> bool:
-        """Whether it was told to go. `close` waits without limit for a client that does not read: see to the end."""
-        return self._farewell is not None
+        """Whether the connection is being closed, by us or by the protocol."""
+        return self._farewell is not None or self.protocol.state is not State.OPEN
+
+    def leaves_for(self, now: float) -> float:
+        """Return for how long it has been leaving; closing has no end of its own when the client plays dead."""
+        if self._leaving_since is None:
+            self._leaving_since = now
+        return now - self._leaving_since
 
     def say_goodbye(self, code: int, reason: str) -> None:
         """Close with a code and a reason, once, without waiting here."""
         if self._farewell is None:
             self.end_reason = reason
-            self.leaving_at = time.monotonic()
             self._farewell = self.loop.create_task(self._close(code, reason))
 
     async def _close(self, code: int, reason: str) -> None:

@@ -56,11 +56,11 @@ class Pump:
         for client in tuple(self.clients):
             client.count_rate(now)
             verdict = client.judge(now)
-            if verdict is Verdict.DROP:
-                client.cut(client.end_reason or TOO_SLOW)
-            elif client.is_leaving:
-                if now - client.leaving_at > _LEAVE_S:
+            if client.is_leaving:
+                if client.leaves_for(now) > _LEAVE_S:
                     client.cut(client.end_reason)
+            elif verdict is Verdict.DROP:
+                client.cut(TOO_SLOW)
             elif not client.known:
                 if now - client.opened_at > self.limits.auth_s:
                     client.say_goodbye(1008, "token required")
