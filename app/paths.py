@@ -63,6 +63,16 @@ class Paths:
         return self.base / "bans.json"
 
     @property
+    def alerts(self) -> Path:
+        """Alert rules and their history."""
+        return self.base / "alerts.json"
+
+    @property
+    def server_token(self) -> Path:
+        """Token of the local server."""
+        return self.base / "server.token"
+
+    @property
     def instruments(self) -> Path:
         """The venue's instruments as last listed."""
         return self.base / "instruments.json"
