@@ -22,14 +22,13 @@ def decimal_text(value: int, decimals: int) -> str:
     """Return `value` x 10^-decimals as the venue writes it, e.g. `105055.0`, `0.1428`."""
     number = value / 10**decimals
     text = repr(number)
-    if "e" in text:
-        text = f"{number:.{decimals}f}".rstrip("0")
-        return text + "0" if text.endswith(".") else text
-    return text
+    return figure(number, decimals) if "e" in text else text
 
 
 def figure(value: float, decimals: int) -> str:
     """Return a number rounded to some decimals, without trailing zeros but the first."""
+    if not decimals:
+        return f"{value:.0f}.0"
     text = f"{value:.{decimals}f}".rstrip("0")
     return text + "0" if text.endswith(".") else text
 
