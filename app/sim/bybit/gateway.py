@@ -62,7 +62,7 @@ class Gateway:
         self._identities: dict[SimConnection, str] = {}
         self._server: Server | None = None
         self._housekeeper: asyncio.Task[None] | None = None
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._timers: list[asyncio.TimerHandle] = []
         self._until: dict[str, float] = {}
         self._refused: dict[str, float] = {}
         self._owed: list[tuple[SimConnection, str]] = []
@@ -284,15 +284,8 @@ class Gateway:
                 client.abort()
             else:
                 client.go_half_open()
-                self._later(_HALF_OPEN_S if fault.duration is None else fault.duration, client)
-
-    def _later(self, seconds: float, client: SimConnection) -> None:
-        def act() -> None:
-            self._timers.discard(timer)
-            client.abort()
-
-        timer = self._loop.call_later(seconds, act)
-        self._timers.add(timer)
+                seconds = _HALF_OPEN_S if fault.duration is None else fault.duration
+                self._timers.append(self._loop.call_later(seconds, client.abort))
 
     def state(self) -> dict[str, Any]:
         """Return counters for `/state`."""

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, quote, unquote
 from app.domain.ids import Market
 from app.sim.answers import Answer
 from app.sim.bybit import encoders
-from app.sim.bybit.books import WindowState
+from app.sim.bybit.books import FULL, WindowState
 from app.sim.bybit.contracts import Contract
 from app.sim.bybit.faults import Fault
 from app.sim.bybit.listings import linear_info, spot_info
@@ -123,7 +123,7 @@ class RestDesk:
         spot = self._venues["spot"]
         symbol = fault.symbol or spot.contracts[0].symbol
         if fault.name == "lag":
-            self._lagged[symbol] = [spot.full_book(symbol)] * (fault.count or 1)
+            self._lagged[symbol] = [spot.told(symbol, FULL)] * (fault.count or 1)
         else:
             spot.book(symbol)
             self._mismatched[symbol] += fault.count or 1
@@ -186,7 +186,7 @@ class RestDesk:
         venue, contract = self._contract(query)
         if contract.linear:
             raise RestError("params error: Category is invalid")
-        state = venue.full_book(contract.symbol)
+        state = venue.told(contract.symbol, FULL)
         old = self._lagged.get(contract.symbol)
         if old:
             state = old.pop()

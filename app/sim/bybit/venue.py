@@ -9,7 +9,7 @@ import numpy as np
 
 from app.domain.ids import Market
 from app.sim.bybit import encoders
-from app.sim.bybit.books import FULL, LiveBook, WindowState
+from app.sim.bybit.books import LiveBook, WindowState
 from app.sim.bybit.contracts import Contract, Status
 from app.sim.bybit.deals import Deals
 from app.sim.bybit.faults import Fault, FaultError
@@ -173,8 +173,7 @@ class BybitVenue:
     def _share_slots(self) -> None:
         self._slots = [[] for _ in range(BURSTS_PER_STEP)]
         for row, depths in self._depths.items():
-            hurried = min(PUSH_EVERY_MS[depth.level] for depth in depths) <= BURST_MS
-            if hurried and self.contracts[row].listing.major:
+            if self.contracts[row].listing.major and any(depth.level == 50 for depth in depths):
                 for slot in self._slots:
                     slot.append(row)
             else:
@@ -201,9 +200,10 @@ class BybitVenue:
             if not contract.trading:
                 continue
             listing, depths = contract.listing, self._depths[row]
-            if all(self._clock_ms - depth.window.pushed_at_ms < PUSH_EVERY_MS[depth.level] for depth in depths):
-                continue  # a move nobody could be told of yet
-            chance = 0.9 if listing.major else max(0.2, 0.5 - 0.002 * row)
+            wide = [depth for depth in depths if depth.level != 1]
+            if wide and all(self._clock_ms - each.window.pushed_at_ms < PUSH_EVERY_MS[each.level] for each in wide):
+                continue  # a move most could not be told of yet
+            chance = 0.9 if listing.major else max(0.2, 0.5 - 0.002 * row) if wide else 0.15
             if dice.random() < chance * self.tape.rate:
                 fewest, most = _MAJOR_EDITS if listing.major else _MINOR_EDITS
                 self._follow(self._books[contract.symbol], dice.randint(fewest, most))
@@ -296,7 +296,3 @@ class BybitVenue:
         chosen = self.contracts if symbol is None else [self.by_symbol[symbol]]
         rows = [each.row for each in chosen if each.status is not Status.CLOSED]
         return [rest_row(self.figures, row, self.quote(row), now_ms) for row in rows]
-
-    def full_book(self, symbol: str) -> WindowState:
-        """Return the whole book as the full stream has told it."""
-        return self.told(symbol, FULL)
