@@ -182,7 +182,7 @@ async def test_rest_that_is_down_or_asks_for_patience_delays_and_does_no_more(si
         await rig.until(lambda: rig.health.rest_errors >= 1, "the failure")
         assert rig.health.rest_state is LinkState.BACKOFF
         await rig.until_live()
-        sim.fault("toomany", duration=0.5)
+        sim.fault("toomany", duration=1.2)
         await rig.until(lambda: "10006" in rig.health.rest_reason, "the venue's number")
         answers = rig.sink.count("answer", WEB)
         await rig.until(lambda: rig.sink.count("answer", WEB) > answers, "figures again")
@@ -220,6 +220,23 @@ async def test_a_handshake_refused_with_403_is_not_tried_again_soon(sim: BybitSi
         assert all("refuses this address (HTTP 403)" in link.reason for link in rig.links)
         waits = [(link.retry_at_ns or 0) - rig.clock.wall_ns() for link in rig.links]
         assert min(waits) > 590 * NS_PER_S
+
+
+@pytest.mark.parametrize("market", [SPOT, LINEAR], ids=name_of)
+async def test_while_streams_are_refused_books_are_read_over_rest(sim: BybitSim, market: Market) -> None:
+    sim.fault("http403", market=market.word, duration=2.0)
+    async with running(sim, market, quick(fallback_after_s=0.1, polls_per_s=50.0)) as rig:
+
+        def polled() -> bool:
+            return all(rig.keeper(symbol).state is BookState.POLLED for symbol in BOOKS)
+
+        await rig.until(polled, "polled books")
+        await rig.until(lambda: all(link.state is LinkState.POLLING for link in rig.links), "the word for it")
+        assert all("each book is read over REST" in link.reason for link in rig.links)
+        assert rig.keeper("ADAUSDT").best()[0] < rig.keeper("ADAUSDT").best()[1]
+        await rig.until_live()
+        assert all(link.state is LinkState.LIVE for link in rig.links)
+        await rig.expect_true_books()
 
 
 async def test_the_same_inputs_lead_a_second_engine_to_the_same_books_and_figures(sim: BybitSim) -> None:

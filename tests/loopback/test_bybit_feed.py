@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from bybit_rig import simulated
 
+from app.domain.clock import SystemClock
 from app.domain.health import FeedHealth
 from app.domain.ids import Market
 from app.paths import Paths
@@ -80,7 +81,7 @@ async def test_the_session_follows_the_settings(sim: BybitSim, paths: Paths) -> 
     settings = settings_for(sim, **changes)
     instruments = (await bybit_feed.load_instruments(settings, paths))[0][SPOT]
     health = FeedHealth(feed=SPOT.feed)
-    clock = bybit_feed.SystemClock()
+    clock = SystemClock()
     session = bybit_feed.make_session(settings, paths, clock, SPOT.feed, instruments, Sink(), health)  # type: ignore[arg-type] # see Sink
     assert session.hot_capacity == 7
     assert [link.url for link in health.links] == [f"{sim.spot_ws}/v5/public/spot"] * 2
@@ -95,7 +96,7 @@ async def test_the_list_is_read_page_by_page(sim: BybitSim, monkeypatch: pytest.
     )
     health = FeedHealth(feed=LINEAR.feed)
     endpoints = BybitEndpoints(sim.linear_ws, sim.rest)
-    api = BybitApi(LINEAR, endpoints, health, bybit_feed.SystemClock(), BanStore(None))
+    api = BybitApi(LINEAR, endpoints, health, SystemClock(), BanStore(None))
     try:
         rows = await api.listing()
     finally:

@@ -15,6 +15,7 @@ from app.domain.ids import Market
 from app.domain.market import Field
 from app.sim.bybit.gateway import VenueLimits
 from app.sim.bybit.server import BybitSim
+from app.venues.bybit.api import guess_instrument
 from app.venues.bybit.session import BybitSession
 from app.venues.feed import Urgency
 
@@ -47,6 +48,7 @@ async def test_books_come_to_equal_the_venues_and_stay_so(sim: BybitSim, market:
             assert not any(rig.keeper(symbol).book.bids.complete for symbol in BOOKS)
         await rig.until(lambda: all(link.latency_ms is not None for link in rig.links), "latencies")
         await rig.until(lambda: health.clock_offset_ms is not None, "the venue's clock")
+        assert sim.gateways[market].counts["batches_over_limit"] == 0, "spot takes ten topics a frame"
 
 
 async def test_spot_books_are_windows_where_the_full_book_is_switched_off(sim: BybitSim) -> None:
@@ -154,5 +156,25 @@ async def test_a_full_book_is_refreshed_by_rest(sim: BybitSim) -> None:
 async def test_a_session_of_nothing_ends_with_a_sentence(sim: BybitSim) -> None:
     rig = Rig(LINEAR, (), sim)
     session = BybitSession(LINEAR, (), endpoints(sim), rig.sink, rig.health, rig.clock)
-    with pytest.raises(FatalFeedError, match="expected at least one symbol of Bybit futures"):
+    with pytest.raises(FatalFeedError, match="expected at least one symbol of Bybit"):
         await session.run()
+
+
+@pytest.mark.parametrize(("market", "connections"), [(SPOT, 3), (LINEAR, 3)])
+async def test_many_symbols_are_dealt_to_connections_inside_the_venues_allowance(
+    sim: BybitSim, market: Market, connections: int
+) -> None:
+    symbols = [f"1000LONGNAME{number}USDT" for number in range(500)]
+    rig = Rig(market, [guess_instrument(market, symbol) for symbol in symbols], sim)
+    options = quick(topics_per_connection=10_000)
+    session = BybitSession(market, rig.engine.instruments, endpoints(sim), rig.sink, rig.health, rig.clock, options)
+    session.set_hot([f"HOT{number}USDT" for number in range(500)])
+    assert len(rig.links) == connections
+    chars = [sum(len(topic) + 3 for topic in shard.topics()) for shard in session._shards]
+    assert max(chars) <= 21_000
+    assert sum(len(shard.hot) for shard in session._shards) == session.hot_capacity
+    assert session.hot_capacity > 0
+    few = BybitSession(
+        market, rig.engine.instruments, endpoints(sim), rig.sink, rig.health, rig.clock, quick(topics_per_connection=90)
+    )
+    assert len(few._shards) == 17

@@ -127,6 +127,10 @@ class BybitApi:
         """Ask for the deepest snapshot at once and return the raw body. Raises RestError."""
         return await self.rest.send(full_book_path(symbol), 1)
 
+    async def window(self, path: str) -> bytes:
+        """Ask for a window at once and return the raw body. Raises RestError."""
+        return await self.rest.send(path, 1)
+
     def full_book_wait_s(self) -> float:
         """Return 0 when a snapshot may be asked for now, else the time to wait."""
         return self.rest.wait_s(1, _STEADY)

@@ -23,6 +23,7 @@ from app.domain.instruments import Instrument
 from app.domain.units import NS_PER_S
 from app.venues.bans import BanStore
 from app.venues.bybit.api import BybitApi
+from app.venues.bybit.polling import Poller
 from app.venues.bybit.shard import Shard, chars_of, quote_topics
 from app.venues.bybit.snapshots import SnapshotOptions, SnapshotQueue
 from app.venues.bybit.urls import MAX_ARGS_CHARS, BybitEndpoints, book_topic, tickers_path
@@ -66,6 +67,9 @@ class SessionOptions:
     """At least so many connections, so that the loss of one does not take every book."""
     hot_symbols: int = 100
     snapshots_per_s: int = 10
+    fallback_after_s: float = 10.0
+    """After how long without streams books are read over REST."""
+    polls_per_s: float = 5.0
     tickers_every_s: float = 10.0
     ping_every_s: float = 20.0
     pong_within_s: float = 10.0
@@ -116,6 +120,8 @@ class BybitSession:
         self._shard_of = {symbol: shard for shard in self._shards for symbol in shard.symbols}
         self._queue = SnapshotQueue(self._api, self._symbols, self, health, clock, self._options.snapshots)
 
+        self._poller = Poller(self._api, self, clock, self._options.fallback_after_s, self._options.polls_per_s)
+
     def _make_shards(self) -> list[Shard]:
         options = self._options
         full = set(self._symbols) if options.full_book and self.market is Market.BYBIT_SPOT else set()
@@ -142,10 +148,14 @@ class BybitSession:
     # -- for the screens and the books ---------------------------------------------------------------------------
 
     def request_snapshot(self, symbol: str, urgency: Urgency) -> None:
-        """Ask for a book anew; while its stream is down the next connection brings it."""
+        """Ask for a book anew; while its stream is down only its turn in polling can come sooner."""
         shard = self._shard_of.get(symbol)
-        if shard is not None and shard.down_since_ns is None and symbol not in self._suspended:
+        if shard is None or symbol in self._suspended:
+            return
+        if shard.down_since_ns is None:
             self._queue.request(symbol, urgency)
+        elif urgency is Urgency.VISIBLE:
+            self._poller.prefer(symbol)
 
     def pause_snapshots(self) -> None:
         """Start no snapshot request until `resume_snapshots`."""
@@ -209,6 +219,7 @@ class BybitSession:
                     link = shard.open(self._url, self._options.link, self._attempts, self._random)
                     group.create_task(link.run(), name=f"link {shard.health.name}")
                 group.create_task(self._queue.run(), name=f"snapshots {feed}")
+                group.create_task(self._poller.run(self._shards), name=f"polling {feed}")
                 group.create_task(self._keep_tickers(), name=f"tickers {feed}")
                 group.create_task(self._keep_clock(), name=f"clock {feed}")
                 group.create_task(self._keep_listing(), name=f"listing {feed}")
@@ -360,6 +371,10 @@ class BybitSession:
         """Announce that streams are lost."""
         self._queue.hold(symbols)
         self._sink.on_streams(self.stamp(), symbols, up=False)
+
+    def on_polled(self, path: str, raw: bytes) -> None:
+        """Hand over an answer that stands in for streams."""
+        self._sink.on_rest(self.stamp(), path, raw, polled=True)
 
     # -- SnapshotTaker -------------------------------------------------------------------------------------------
 

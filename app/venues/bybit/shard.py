@@ -118,6 +118,10 @@ class Shard:
         self.link = Link(url, self, self.health, self._clock, options, attempts, random)
         return self.link
 
+    def down_for_s(self, now_ns: int) -> float:
+        """Return for how long there have been no streams, 0 while they run."""
+        return 0.0 if self.down_since_ns is None else (now_ns - self.down_since_ns) / NS_PER_S
+
     # -- topics --------------------------------------------------------------------------------------------------
 
     def topics(self) -> list[str]:

@@ -64,6 +64,11 @@ def full_book_path(symbol: str) -> str:
     return f"{FULL_BOOK_PATH}?{urlencode({'category': 'spot', 'symbol': symbol})}"
 
 
+def book_path(market: Market, symbol: str, limit: int) -> str:
+    """Return the REST path of a window of so many levels."""
+    return f"{BOOK_PATH}?{urlencode({'category': CATEGORY[market], 'symbol': symbol, 'limit': limit})}"
+
+
 def tickers_path(market: Market) -> str:
     """Return the REST path of all figures of a category."""
     return f"{TICKERS_PATH}?category={CATEGORY[market]}"
