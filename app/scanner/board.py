@@ -231,7 +231,7 @@ class Board:
         return self.values[column.source, : self.count]
 
     def texts(self, key: str) -> TextArray:
-        """Return a text column (venue, market or symbol) in capitals: str [count]."""
+        """Return a text column (venue, market, symbol, or "all" of them together) in capitals: str [count]."""
         held = self._texts.get(key)
         if held is None or held[0] != self.listing_revision:
             held = (self.listing_revision, np.array([word.upper() for word in self._words(key)], np.str_))
@@ -243,6 +243,8 @@ class Board:
         if key == "symbol":
             return self.symbols[row]
         market = self.markets[row]
+        if key == "all":
+            return f"{self.symbols[row]} {market.full_name}"
         return market.venue.value if key == "venue" else market.kind.value.lower()
 
     def _words(self, key: str) -> list[str]:

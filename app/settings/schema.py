@@ -296,12 +296,11 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     ),
     Setting(
         key="scanner.depth",
-        kind=float,
-        default=5.0,
+        kind=str,
+        default="5",
         unit="%",
-        low=1.5,
-        high=60,
-        help="depth of the Delta column (1.5, 3, 5, 8, 15, 30 or 60)",
+        choices=("1.5", "3", "5", "8", "15", "30", "60"),
+        help="depth that the Delta column measures",
     ),
     Setting(
         key="scanner.badges",
