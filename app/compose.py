@@ -27,11 +27,12 @@ from app.domain.clock import Clock, SystemClock
 from app.domain.errors import FathomError
 from app.measurements import Measurements
 from app.paths import Paths
+from app.screens import Screens, Sources
 from app.settings.store import Settings
 from app.ui import theme
 from app.ui.instance import SingleInstance
 from app.ui.mainwindow import MainWindow, capture_screenshots
-from app.ui.registry import PanelKind, PanelRegistry
+from app.ui.notifier import Notifier
 from app.viewmodels.layouts import LayoutStore
 from app.viewmodels.linking import LinkBus
 from app.viewmodels.status import Mode, StatusModel
@@ -39,12 +40,11 @@ from app.viewmodels.status import Mode, StatusModel
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
+    from app.services.alerting import Notification
     from app.services.core import Core
     from app.services.playback import ReplayClock
+    from app.services.replay_core import ReplayCore
     from app.ui.panels.base import Panel
-    from app.viewmodels.depth_chart import DepthChartModel
-    from app.viewmodels.live_books import LiveBooks
-    from app.viewmodels.live_series import LiveSeries
     from app.viewmodels.live_status import LiveStatus
 
 _log = logging.getLogger("fathom.compose")
@@ -68,15 +68,6 @@ class DesktopOptions:
     measure: Path | None = None
     argv: tuple[str, ...] = ("fathom",)
     started: float = field(default_factory=time.perf_counter)
-
-
-@dataclass(slots=True)
-class Sources:
-    """What screens read, once it exists."""
-
-    books: LiveBooks
-    series: LiveSeries
-    status: LiveStatus
 
 
 def run_desktop(options: DesktopOptions) -> int:
@@ -105,15 +96,21 @@ class Desktop:
         self._application = application
         self._stop = stop
         self._links = LinkBus()
-        self._sources: Sources | None = None
-        self._time_links: Any = None
+        self._screens = Screens(
+            self._links, lambda: self.clock, options.settings, self._spawn, lambda kind: self._open_panel(kind)
+        )
         self.clock: Clock = SystemClock()
         self.probe = runtime.LagProbe()
         self.measurements = Measurements(options.started, self.probe)
         self._window: MainWindow | None = None
+        self._notifier: Notifier | None = None
         self._core_task: asyncio.Task[None] | None = None
         self._sampled = asyncio.Event()
         self._notices: list[str] = list(options.settings.notes)
+
+    @property
+    def _sources(self) -> Sources | None:
+        return self._screens.sources
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -126,7 +123,7 @@ class Desktop:
         status = StatusModel(self.clock, mode=mode, mode_detail=self._mode_detail())
         status.measures = self._measures
         self._window = window = MainWindow(
-            self._registry(),
+            self._screens.registry(),
             status,
             LayoutStore(self.options.paths.layouts),
             links=self._links,
@@ -144,6 +141,9 @@ class Desktop:
             async with AsyncExitStack() as stack:
                 if await self._assemble_unless_stopped(stack, status):
                     window.populate()
+                    self._notifier = Notifier(window)
+                    self._notifier.clicked.connect(self.bring_to_front)
+                    stack.callback(self._notifier.shut)
                     gc.collect()  # what is alive now stays so: without it later collections take 100 ms, not one
                     gc.freeze()
                     for notice in self._notices:
@@ -255,9 +255,7 @@ class Desktop:
         importlib.import_module("pyqtgraph")  # needs the thread of the window
         await asyncio.sleep(0)
         from app.viewmodels.live_status import LiveStatus
-        from app.viewmodels.time_link import TimeLinks
 
-        self._time_links = TimeLinks()
         if self.options.replay is not None:
             await self._assemble_replay(stack, status)
             return
@@ -282,12 +280,13 @@ class Desktop:
                 on_note=live_status.set_note,
                 on_notice=self._say,
                 on_sampled=self._on_sampled,
+                on_alert=self._on_alert,
                 metrics=[self._metrics],
             ),
             record_to=self.options.record,
         )
         live_status.set_feeds(core.feeds)
-        self._connect(core, live_status, status)
+        await self._connect(stack, core, live_status, status)
         session_clock = self.clock
         self._own_core(stack, core.run(lambda *parts: make_session(settings, paths, session_clock, *parts)))
         live_status.controls = {
@@ -299,14 +298,53 @@ class Desktop:
             for market, engine in core.engines.items()
         }
 
-    def _connect(self, core: Core, live_status: LiveStatus, status: StatusModel) -> None:
+    async def _connect(
+        self, stack: AsyncExitStack, core: Core | ReplayCore, live_status: LiveStatus, status: StatusModel
+    ) -> None:
+        """Make what screens and other programs read from a run; start the local server when it is wanted."""
+        from app.paths import resources
+        from app.server.service import LocalServer
+        from app.server.status import ServerOptions
         from app.viewmodels.live_books import LiveBooks
         from app.viewmodels.live_series import LiveSeries
+        from app.viewmodels.served import Served
+        from app.viewmodels.time_link import TimeLinks
 
-        self._sources = Sources(
-            LiveBooks(core.engines, self.clock), LiveSeries(core.engines, core.ticks, core.history), live_status
+        books = LiveBooks(core.engines, self.clock)
+        series = LiveSeries(core.engines, core.ticks, core.history)
+        mirror = StatusModel(self.clock, mode=status.mode, mode_detail=status.mode_detail)
+        mirror.attach(live_status)
+        data = Served(
+            books,
+            series,
+            live_status,
+            core.ticks,
+            self.clock,
+            mirror,
+            version=__version__,
+            table=core.watch.scanning.board,
+            alerts=core.watch.alerting,
+        )
+        paths, settings = self.options.paths, self.options.settings
+        server = LocalServer(
+            data,
+            ServerOptions.of(settings, token_file=paths.server_token, page=resources() / "web"),
+            self.clock,
+            live_status.add_event,
+            live_status.set_note,
+        )
+        self._screens.sources = Sources(
+            books=books,
+            series=series,
+            status=live_status,
+            watch=core.watch,
+            server=server,
+            time_links=TimeLinks(),
         )
         status.attach(live_status)
+        stack.push_async_callback(server.stop)
+        if settings.flag("server.enabled"):
+            await server.start()
 
     async def _replay_clock(self, path: Path) -> ReplayClock:
         from app.services.playback import ReplayClock
@@ -324,8 +362,6 @@ class Desktop:
         from app.services.playback import play
         from app.services.replay_core import ReplayCore
         from app.storage.recorder import Recording
-        from app.viewmodels.live_books import LiveBooks
-        from app.viewmodels.live_series import LiveSeries
         from app.viewmodels.live_status import LiveStatus
 
         assert self.options.replay is not None
@@ -334,15 +370,12 @@ class Desktop:
         folder = Path(tempfile.mkdtemp(prefix="fathom-replay-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         core = await asyncio.to_thread(
-            ReplayCore, recording, folder, self.clock, live_status.add_event, self.options.settings
+            ReplayCore, recording, folder, self.clock, live_status.add_event, self.options.settings, self._on_alert
         )
         live_status.set_feeds(core.feeds)
         await core.history.open()
         stack.push_async_callback(core.history.close)
-        self._sources = Sources(
-            LiveBooks(core.engines, self.clock), LiveSeries(core.engines, core.ticks, core.history), live_status
-        )
-        status.attach(live_status)
+        await self._connect(stack, core, live_status, status)
         clock: Any = self.clock
         ended = "The recording has ended; what is shown is its last state."
         self._own_core(
@@ -356,49 +389,6 @@ class Desktop:
                 on_sampled=self._on_sampled,
             ),
         )
-
-    # -- panels --------------------------------------------------------------------------------------------------
-
-    def _registry(self) -> PanelRegistry:
-        return PanelRegistry(
-            (
-                PanelKind(id="symbols", title="Symbols", factory=self._symbols, icon="symbols"),
-                PanelKind(id="chart", title="Depth chart", factory=self._chart, icon="chart", multiple=True),
-                PanelKind(id="ladder", title="Order book", factory=self._ladder, icon="ladder", multiple=True),
-                PanelKind(id="feeds", title="Feeds", factory=self._feeds, icon="feeds"),
-            )
-        )
-
-    @property
-    def _ready(self) -> Sources:
-        if self._sources is None:
-            raise RuntimeError("expected the sources before a panel is opened")
-        return self._sources
-
-    def _symbols(self) -> Panel:
-        from app.ui.panels.symbols import SymbolsPanel
-        from app.viewmodels.symbols import SymbolsModel
-
-        return SymbolsPanel(SymbolsModel(self._ready.books, self._links))
-
-    def _ladder(self) -> Panel:
-        from app.ui.panels.ladder import LadderPanel
-        from app.viewmodels.ladder import LadderModel
-
-        return LadderPanel(LadderModel(self._ready.books, self._links))
-
-    def _feeds(self) -> Panel:
-        from app.ui.panels.feeds import FeedsPanel
-        from app.viewmodels.feeds import FeedsModel
-
-        return FeedsPanel(FeedsModel(self._ready.status, self.clock))
-
-    def _chart(self) -> Panel:
-        from app.ui.panels.depth_chart import DepthChartPanel
-        from app.viewmodels.depth_chart import DepthChartModel
-
-        model: DepthChartModel = DepthChartModel(self._ready.series, links=self._time_links, bus=self._links)
-        return DepthChartPanel(model)
 
     # -- telling -------------------------------------------------------------------------------------------------
 
@@ -425,6 +415,23 @@ class Desktop:
         _log.warning("%s", sentence)
         if self._window is not None:
             self._window.notice(sentence, 30)
+
+    def _on_alert(self, notification: Notification) -> None:
+        """Tell of an alert in the window and beside it."""
+        if self._window is None:
+            return
+        self._window.notice(f"{notification.title}: {notification.text.replace(chr(10), ' · ')}", 30)
+        if self._notifier is not None:
+            self._notifier.show(
+                notification.title, notification.text, notify=notification.notify, sound=notification.sound
+            )
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
+        assert self._window is not None
+        self._window.spawn(coroutine, name)
+
+    def _open_panel(self, kind: str) -> Panel | None:
+        return None if self._window is None else self._window.open_panel(kind)
 
     def _note(self, topic: str, text: str | None) -> None:
         if self._sources is not None:

@@ -265,17 +265,21 @@ class Alerting:
         """Tell whether something is not on disk yet and the last writing is a while ago."""
         return self._state() != self._saved and now_ns >= self._next_save_ns
 
-    def save(self, now_ns: int) -> None:
-        """Write the file; a failing disk is logged and tried again later."""
+    def save(self, now_ns: int) -> Callable[[], None]:
+        """Return the work of writing the file as it is now; it may be done in another thread."""
         self._next_save_ns = now_ns + _SAVE_NS
-        state = self._state()
-        try:
-            write_atomic(self._path, self.document())
-        except OSError as error:
-            _log.warning("the alerts could not be saved: %s", error.strerror or error)
-            self._next_save_ns = now_ns + 30 * NS_PER_S
-            return
-        self._saved = state
+        state, data = self._state(), self.document()
+
+        def write() -> None:
+            try:
+                write_atomic(self._path, data)
+            except OSError as error:
+                _log.warning("the alerts could not be saved: %s", error.strerror or error)
+                self._next_save_ns = now_ns + 30 * NS_PER_S
+            else:
+                self._saved = state
+
+        return write
 
     def _state(self) -> tuple[int, int]:
         return self.book.revision, self.history_revision

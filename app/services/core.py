@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,14 +23,17 @@ from app.domain.clock import Clock
 from app.domain.health import FeedEvent, FeedEventKind, FeedHealth
 from app.domain.ids import FeedId, Market
 from app.domain.instruments import Instrument
+from app.domain.market import Liquidation, TickerUpdate
 from app.domain.units import NS_PER_S
 from app.paths import Paths
 from app.services import remembered
+from app.services.alerting import Notification
 from app.services.feeds import make_intake
 from app.services.pipeline import GRID_NS, EngineOptions, EngineOutputs, MarketEngine
 from app.services.recording import RecordingSink
 from app.services.supervisor import supervise
 from app.services.universe import universe_to_json
+from app.services.watching import Watch
 from app.settings.store import Settings
 from app.storage.database import sqlite_url
 from app.storage.history import History
@@ -57,6 +60,7 @@ class CoreOutputs:
     on_note: Callable[[str, str | None], None] = lambda _topic, _text: None
     on_notice: Callable[[str], None] = lambda _text: None
     on_sampled: Callable[[], None] = lambda: None
+    on_alert: Callable[[Notification], None] = lambda _notification: None
     metrics: list[Callable[[], Mapping[str, float]]] = field(default_factory=list)
 
 
@@ -116,10 +120,22 @@ class Core:
                     on_event=self._on_event,
                     ask_snapshot=partial(self._ask, market),
                     on_watched=outputs.on_sampled,
+                    on_news=self._on_news,
+                    on_liquidations=self._on_liquidations,
                 ),
                 health,
                 make_intake,
             )
+
+        self.watch = Watch(
+            settings,
+            self.engines,
+            lambda: self.feeds,
+            paths.alerts,
+            deliver=outputs.on_alert,
+            on_hot=self._set_hot,
+            on_notice=outputs.on_notice,
+        )
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -129,12 +145,15 @@ class Core:
         await asyncio.to_thread(self._recall, now_ns)
         for market, engine in self.engines.items():
             engine.begin(now_ns)
-            self.sessions[market] = make_session(engine.feed, self._universe[market], self._sink(engine), engine.health)
+            session = make_session(engine.feed, self._universe[market], self._sink(engine), engine.health)
+            self.sessions[market] = session
+            self.watch.scanning.set_capacity(market, session.hot_capacity, engine.symbols)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.history.open(), name="history open")
                 group.create_task(self._sample(), name="sampler")
                 group.create_task(self._measure_itself(), name="metrics")
+                group.create_task(self.watch.run(self._clock), name="watch")
                 if self.redis is not None:
                     group.create_task(self.redis.run(), name="redis")
                 for session in self.sessions.values():
@@ -242,6 +261,17 @@ class Core:
         session = self.sessions.get(market)
         if session is not None:
             session.request_snapshot(symbol, urgency)
+
+    def _on_news(self, market: Market, recv_ns: int, updates: Sequence[TickerUpdate]) -> None:
+        self.watch.on_news(market, recv_ns, updates)
+
+    def _on_liquidations(self, market: Market, recv_ns: int, liquidations: Sequence[Liquidation]) -> None:
+        self.watch.on_liquidations(market, recv_ns, liquidations)
+
+    def _set_hot(self, market: Market, symbols: frozenset[str]) -> None:
+        session = self.sessions.get(market)
+        if session is not None:
+            session.set_hot(symbols)
 
     def _on_event(self, event: FeedEvent) -> None:
         self.history.write_event(event)

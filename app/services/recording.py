@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
@@ -138,12 +138,19 @@ class Replayer:
     """Feeds entries into engines by their recorded times. `skipped` counts entries of no known meaning.
 
     streams_noted: the recording says when streams begin and end; without such lines they are taken as always there.
+    on_time: told the time after each step.
     """
 
     def __init__(
-        self, engines: Mapping[Market, MarketEngine], started_ns: int | None, *, streams_noted: bool = False
+        self,
+        engines: Mapping[Market, MarketEngine],
+        started_ns: int | None,
+        *,
+        streams_noted: bool = False,
+        on_time: Callable[[int], None] = lambda _now_ns: None,
     ) -> None:
         self.engines = engines
+        self._on_time = on_time
         self._streams_noted = streams_noted
         self.skipped = 0
         self.bad_frames = 0
@@ -170,6 +177,7 @@ class Replayer:
         if entry.feed == "fathom":
             for each in self.engines.values():
                 each.advance(now)
+            self._on_time(now)
             return
         engine = self.engines.get(feed_of(entry.feed).market)
         if engine is None:
@@ -179,6 +187,7 @@ class Replayer:
             self._hand_over(engine, entry, now)
         except BadFrameError:
             self.bad_frames += 1
+        self._on_time(now)
 
     def _hand_over(self, engine: MarketEngine, entry: Entry, now: int) -> None:
         kind = entry.kind
@@ -204,6 +213,7 @@ class Replayer:
             self.last_ns = now_ns
             for engine in self.engines.values():
                 engine.advance(now_ns)
+            self._on_time(now_ns)
 
     def finish(self) -> None:
         """Hand over the last, partial minute."""

@@ -8,9 +8,11 @@ from pathlib import Path
 from app.domain.clock import Clock
 from app.domain.health import FeedEvent, FeedHealth, LinkHealth, LinkState
 from app.domain.ids import Market
+from app.services.alerting import Notification
 from app.services.feeds import make_intake
 from app.services.pipeline import EngineOptions, EngineOutputs, MarketEngine
 from app.services.recording import Replayer, sample_ms_of, started_ns_of, streams_noted_in, universe_of
+from app.services.watching import Watch
 from app.settings.store import Settings
 from app.storage.database import sqlite_url
 from app.storage.history import History
@@ -28,6 +30,7 @@ class ReplayCore:
         clock: Clock,
         on_event: Callable[[FeedEvent], None],
         settings: Settings,
+        on_alert: Callable[[Notification], None] = lambda _notification: None,
     ) -> None:
         universe = universe_of(recording)
         sample_ms = sample_ms_of(recording, settings.whole("books.sample_ms"))
@@ -43,7 +46,16 @@ class ReplayCore:
             link = LinkHealth(name="recording", feed=feed, url=recording.path.name, state=LinkState.LIVE)
             health = FeedHealth(feed=feed, links=[link])
             self.feeds.append(health)
-            outputs = EngineOutputs(ticks=(self.ticks,), on_minute=self.history.write_minute, on_event=on_event)
+            outputs = EngineOutputs(
+                ticks=(self.ticks,),
+                on_minute=self.history.write_minute,
+                on_event=on_event,
+                on_news=lambda *news: self.watch.on_news(*news),
+                on_liquidations=lambda *news: self.watch.on_liquidations(*news),
+            )
             self.engines[market] = MarketEngine(feed, instruments, options, outputs, health, make_intake)
         noted = streams_noted_in(recording)
-        self.replayer = Replayer(self.engines, started_ns_of(recording), streams_noted=noted)
+        self.watch = Watch(settings, self.engines, lambda: self.feeds, folder / "alerts.json", deliver=on_alert)
+        self.replayer = Replayer(
+            self.engines, started_ns_of(recording), streams_noted=noted, on_time=self.watch.advance
+        )
