@@ -23,8 +23,8 @@ Flags = npt.NDArray[np.bool_]
 
 STEP_S = 0.1
 DAY_S = 86_400.0
-_SIGMA_ALL = 3.0e-5
-_SIGMA_OWN = 4.5e-5
+_SIGMA_ALL = 2.0e-5
+_SIGMA_OWN = 4.0e-5
 _BASIS_SIGMA = 0.0004
 _EVENT_EVERY_S = 12.0
 _BIGGEST_COINS = 5  # these neither jump nor surge far
@@ -85,7 +85,7 @@ class Figures:
         day = 1.0 + generator.normal(0.0, 0.03, count)
         self.previous_24h = self._on_tick(mids * day)
         self.previous_1h = self._on_tick(mids * (1.0 + generator.normal(0.0, 0.006, count)))
-        outside = np.abs(generator.normal(0.0, 0.012, (2, count))) + 0.001
+        outside = np.abs(generator.normal(0.0, 0.012, (2, count))) + 0.004
         self.high_24h = self._on_tick(np.maximum(mids, self.previous_24h) * (1.0 + outside[0]))
         self.low_24h = self._on_tick(np.minimum(mids, self.previous_24h) * (1.0 - outside[1]))
         self.volume_24h = self.volume_usual * generator.uniform(0.7, 1.3, count)
@@ -155,7 +155,7 @@ class Tape:
         self._generator = generator
         self._log_price: Floats = np.log(prices)
         self._beta: Floats = generator.uniform(0.7, 1.5, count)
-        self._trend = Wander(generator, 1, 2.0e-5, 30.0)
+        self._trend = Wander(generator, 1, 4.0e-6, 30.0)
         self._depth = Wander(generator, count, 0.30, 40.0)
         self._lean = Wander(generator, count, 0.30, 25.0)
         self._drift: Floats = np.zeros(count)
