@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 
@@ -26,34 +26,35 @@ EVENTS_KEPT: Final = 2000
 _RECENT: Final = 20_000
 _BUDGET_NS: Final = NS_PER_S
 
-OnEvents = Callable[[Sequence[ScanEvent], int], None]
+OnEvent = Callable[[ScanEvent], None]
 OnHot = Callable[[Market, frozenset[str]], None]
 
 
 class Scanning:
     """Owns board, detectors and budget.
 
-    events: the newest events, oldest first; events_revision counts all there ever were. on_events is called with what
-    fired and the time; on_hot with the instruments of a market that shall have streams of their own.
+    events: the newest events, oldest first; events_revision counts all there ever were. on_event is called with
+    each; on_hot with the instruments of a market that shall have streams of their own.
     """
 
     def __init__(
         self,
-        thresholds: Thresholds | None = None,
+        settings: Settings | None = None,
         *,
-        badges_s: float = 900.0,
-        hot_stay_s: float = 60.0,
-        on_events: OnEvents = lambda _events, _now_ns: None,
+        thresholds: Thresholds | None = None,
+        on_event: OnEvent = lambda _event: None,
         on_hot: OnHot = lambda _market, _symbols: None,
     ) -> None:
+        """Prepare. settings: `scanner.*` (None: the defaults); thresholds: instead of those in the settings."""
+        known = settings or Settings()
         self.board = Board()
-        self.detectors = Detectors(thresholds)
-        self.budget = HotBudget(stay_s=hot_stay_s, stale_s=self.detectors.thresholds.stale_s)
+        self.detectors = Detectors(thresholds or Thresholds.of(known))
+        self.budget = HotBudget(stay_s=known.number("scanner.hot_stay"), stale_s=self.detectors.thresholds.stale_s)
         self.events: deque[ScanEvent] = deque(maxlen=EVENTS_KEPT)
         self.events_revision = 0
-        self.on_events = on_events
+        self.on_event = on_event
         self.on_hot = on_hot
-        self._badges_ns = round(badges_s * NS_PER_S)
+        self._badges_ns = round(known.number("scanner.badges") * NS_PER_S)
         self._recent: deque[tuple[int, int, EventKind]] = deque(maxlen=_RECENT)
         """Time, row and kind of events that still count as recent."""
         self._event_ns: IntArray = np.zeros(self.board.capacity, np.int64)
@@ -61,15 +62,6 @@ class Scanning:
         self._on_screen: frozenset[int] = frozenset()
         self._watched: frozenset[int] = frozenset()
         self._next_budget_ns = 0
-
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """Return the scanner that the settings describe."""
-        return cls(
-            Thresholds.of(settings),
-            badges_s=settings.number("scanner.badges"),
-            hot_stay_s=settings.number("scanner.hot_stay"),
-        )
 
     # -- what it is told -----------------------------------------------------------------------------------------
 
@@ -104,10 +96,10 @@ class Scanning:
         board.refresh(now_ns)
         events = self.detectors.advance(board, now_ns)
         self._note(events, now_ns)
-        if events:
-            self.events.extend(events)
-            self.events_revision += len(events)
-            self.on_events(events, now_ns)
+        self.events.extend(events)
+        self.events_revision += len(events)
+        for event in events:
+            self.on_event(event)
         if now_ns >= self._next_budget_ns:
             self._next_budget_ns = now_ns + _BUDGET_NS
             for market, symbols in self.budget.advance(board, self._signals(), now_ns).items():
