@@ -111,7 +111,7 @@ class Figures:
             if self._universe and surplus != self._surplus:
                 text = f"the venue lists {surplus} more perpetuals than its list had; the list is being read again"
                 self._desk.on_notice(recv_ns, None, text)
-        self._surplus = surplus
+        self._surplus = surplus if self._universe else 0
         named = zip(self._universe, table.contexts, strict=False)
         self.on_perps(recv_ns, ((name, ctx) for name, ctx in named if name is not None and ctx is not None))
 
