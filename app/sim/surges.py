@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 STEP_S = 0.1
 _CALM_INSTRUMENTS = 5
 _FIRST_AFTER_S = 30.0
-_PAUSE_S = (15.0, 45.0)
+_PAUSE_S = (25.0, 75.0)
 _LASTS_S = (30.0, 80.0)
 _RUN_SHARE = 0.6  # of the events; the others are bursts of turnover at a steady price
 _RUN_LOG = (0.034, 0.06)
@@ -39,6 +39,7 @@ class Surges:
         self._generator = np.random.default_rng([seed, 0x5C4])
         self._events: list[_Event] = []
         self._wait = int(_FIRST_AFTER_S / STEP_S)
+        self._written = False
         self.drift: Floats = np.zeros(count)
         self.turnover: Floats = np.ones(count)
 
@@ -46,7 +47,6 @@ class Surges:
         """Take note of instruments that were added."""
         self.drift = np.zeros(count)
         self.turnover = np.ones(count)
-        self._write()
 
     def start(self, place: int, *, log_move: float, turnover: float = 25.0, seconds: float = 45.0) -> None:
         """Let an instrument run by `log_move` within some seconds, from the next step on."""
@@ -55,15 +55,15 @@ class Surges:
 
     def step(self) -> None:
         """Move on by 100 ms."""
-        had_events = bool(self._events)
-        for event in self._events:
-            event.steps_left -= 1
-        self._events = [event for event in self._events if event.steps_left > 0]
         self._wait -= 1
         if self._wait <= 0:
             self._begin()
-        if had_events or self._events:
+        if self._events or self._written:
             self._write()
+            self._written = bool(self._events)
+        for event in self._events:
+            event.steps_left -= 1
+        self._events = [event for event in self._events if event.steps_left > 0]
 
     def _begin(self) -> None:
         dice = self._generator
