@@ -17,7 +17,9 @@ from app.domain.market import Field
 from app.domain.units import ASK, BID, DEPTHS_PCT, MS_PER_MINUTE, NS_PER_MS
 from app.indicators.formulas import LINES, Line, evaluate
 from app.indicators.groups import SubjectMarket
-from app.indicators.window import CoverageArray, DepthWindow, FloatArray, IntArray
+from app.indicators.window import CoverageArray, DepthWindow, FloatArray
+from app.scanner.board import MARKETS, Board
+from app.scanner.columns import Derived
 from app.server.ports import BookKey, IndicatorKey, Json
 from app.storage.ticks import TickSource
 from app.viewmodels.chart_words import KNOWN_WORDS
@@ -38,42 +40,16 @@ _ROW_FIELDS: Final = {
     "funding": Field.FUNDING,
     "funding_hours": Field.FUNDING_HOURS,
     "open_interest_usd": Field.OPEN_INTEREST_USD,
+    "funding_year_pct": Derived.FUNDING_YEAR_PCT,
+    "spread_bp": Derived.SPREAD_BP,
+    "delta": Derived.DEPTH_DELTA,
+    "events": Derived.EVENTS,
 }
 _ROW_INDEXES: Final = np.array(list(_ROW_FIELDS.values()), np.intp)
+_WORKED_OUT: Final = [
+    list(_ROW_FIELDS).index(name) for name in ("change_24h", "funding_year_pct", "spread_bp", "delta")
+]
 _ROW_NAMES: Final = tuple(_ROW_FIELDS)
-
-
-class RowTable(Protocol):
-    """The scanner's table: values float64 [fields, capacity] by `Field`, updated_ns int64 [capacity]; rows stay."""
-
-    @property
-    def count(self) -> int:
-        """How many rows there are."""
-        ...
-
-    @property
-    def markets(self) -> Sequence[Market]:
-        """Market of each row."""
-        ...
-
-    @property
-    def symbols(self) -> Sequence[str]:
-        """Symbol of each row."""
-        ...
-
-    @property
-    def values(self) -> FloatArray:
-        """All figures."""
-        ...
-
-    @property
-    def updated_ns(self) -> IntArray:
-        """When each row was updated last, UTC ns (0: never)."""
-        ...
-
-    def find(self, market: Market, symbol: str) -> int | None:
-        """Return the row of an instrument, None when there is none."""
-        ...
 
 
 class AlertRecord(Protocol):
@@ -131,7 +107,7 @@ class Served:
         model: StatusModel,
         *,
         version: str,
-        table: RowTable | None = None,
+        table: Board | None = None,
         alerts: AlertHistory | None = None,
         account: Callable[[], Json | None] = lambda: None,
     ) -> None:
@@ -145,8 +121,10 @@ class Served:
         self.table = table
         self.alerts = alerts
         self._account = account
-        self._codes = np.empty(0, np.int64)
         self._names: dict[tuple[Market, str], int] = {}
+        self._named = 0
+        self._revisions = np.zeros(0, np.int64)
+        self._seen = np.zeros((len(_ROW_NAMES) + 1, 0), np.int64)
 
     # -- the program ---------------------------------------------------------------------------------------------
 
@@ -209,27 +187,21 @@ class Served:
         self._index(table)
         return self._names.get((market, symbol.upper()))
 
-    def _index(self, table: RowTable) -> None:
-        """Take in rows that are new since the last time."""
-        known, count = self._codes.size, table.count
-        if known == count:
-            return
-        order = list(Market)
-        fresh = [order.index(table.markets[row]) for row in range(known, count)]
-        self._codes = np.concatenate((self._codes, np.array(fresh, np.int64)))
-        for row in range(known, count):
+    def _index(self, table: Board) -> None:
+        """Take in the names of rows that are new since the last time."""
+        for row in range(self._named, table.count):
             market, symbol = table.markets[row], table.symbols[row]
             for name in (symbol.upper(), pair_of(symbol)):
                 self._names.setdefault((market, name), row)
+        self._named = table.count
 
     def top_rows(self, markets: Sequence[Market], limit: int) -> list[int]:
         """Return the most traded rows of these markets."""
         table = self.table
         if table is None:
             return []
-        self._index(table)
-        order = list(Market)
-        rows = np.flatnonzero(np.isin(self._codes, [order.index(market) for market in markets]))
+        codes = table.market_codes[: table.count]
+        rows = np.flatnonzero(np.isin(codes, [MARKETS.index(market) for market in markets]))
         volume = np.nan_to_num(table.values[Field.VOLUME, rows], nan=-1.0)
         return [int(row) for row in rows[np.argsort(-volume, kind="stable")][:limit]]
 
@@ -239,10 +211,20 @@ class Served:
         return self.table.markets[row]
 
     def row_revisions(self, rows: Sequence[int]) -> list[int]:
-        """Return when each row was updated last."""
-        if self.table is None:
+        """Return a number per row that grows when a figure of it, or its time, is another than at the last call."""
+        table = self.table
+        if table is None:
             return [-1] * len(rows)
-        found: list[int] = self.table.updated_ns[np.asarray(rows, np.intp)].tolist()
+        if self._revisions.size < table.count:
+            more = max(1024, 2 * table.count) - self._revisions.size
+            self._revisions = np.concatenate((self._revisions, np.zeros(more, np.int64)))
+            self._seen = np.concatenate((self._seen, np.zeros((len(_ROW_NAMES) + 1, more), np.int64)), axis=1)
+        index = np.asarray(rows, np.intp)
+        figures = table.values[_ROW_INDEXES[:, None], index].view(np.int64)  # as bits, so that NaN equals NaN
+        now = np.concatenate((figures, table.updated_ns[None, index]))
+        self._revisions[index] += (now != self._seen[:, index]).any(axis=0)
+        self._seen[:, index] = now
+        found: list[int] = self._revisions[index].tolist()
         return found
 
     def rows(self, rows: Sequence[int]) -> list[Json]:
@@ -254,6 +236,7 @@ class Served:
         now_ms = self.now_ms()
         stamps = (table.updated_ns[index] // NS_PER_MS).tolist()
         columns = table.values[_ROW_INDEXES[:, None], index]
+        columns[_WORKED_OUT] = columns[_WORKED_OUT].round(6)
         listed: list[Json] = []
         for row, stamp, figures in zip(rows, stamps, columns.T.tolist(), strict=True):
             market = table.markets[row]
@@ -263,8 +246,6 @@ class Served:
                 "marketType": market.kind.value,
                 **dict(zip(_ROW_NAMES, figures, strict=True)),
             }
-            bid, ask = fields["bid"], fields["ask"]
-            fields["spread_bp"] = (ask - bid) / (ask + bid) * 20_000.0 if bid > 0 and ask > 0 else None
             fields["timestamp"] = stamp or None
             fields["age_ms"] = max(0, now_ms - stamp) if stamp else None
             listed.append(fields)
