@@ -105,7 +105,7 @@ class Watch:
         known = (coverage != Coverage.NONE).all(axis=1) & (ask > 0)
         delta = np.full(bid.size, np.nan)
         np.divide(bid, ask, out=delta, where=known)
-        self.scanning.board.set_books(market, engine.symbols, table.best, delta)
+        self.scanning.set_depth(market, engine.symbols, delta, table.best)
 
     def _on_scan_event(self, event: ScanEvent) -> None:
         self._found.append(event)

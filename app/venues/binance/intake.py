@@ -6,10 +6,11 @@ from app.books.sync import BookSync, Outcome, Rule
 from app.domain.errors import BadFrameError
 from app.domain.ids import MarketKind
 from app.domain.instruments import Instrument
+from app.domain.market import Field, TickerUpdate
 from app.domain.units import NS_PER_MS
 from app.venues.binance import protocol
 from app.venues.binance.messages import DepthData, QuoteData
-from app.venues.binance.news_protocol import News, decode_rest, quote_update
+from app.venues.binance.news_protocol import DEFAULT_FUNDING_HOURS, News, decode_rest, quote_update
 from app.venues.feed import Desk
 
 
@@ -22,6 +23,7 @@ class BinanceIntake:
         self._rule = Rule.SPOT if self._market.kind is MarketKind.SPOT else Rule.FUTURES
         self._books: list[BookSync] = []
         self._row_of: dict[str, int] = {}
+        self._funding_hours: dict[str, float] = {}
 
     def open_book(self, instrument: Instrument) -> BookSync:
         """Return the keeper of one book."""
@@ -73,9 +75,19 @@ class BinanceIntake:
 
     def _on_news(self, recv_ns: int, news: News) -> None:
         if news.updates:
-            self._desk.on_news(recv_ns, news.updates)
+            self._desk.on_news(recv_ns, [self._with_interval(update) for update in news.updates])
         if news.liquidations:
             self._desk.on_liquidations(recv_ns, news.liquidations)
+
+    def _with_interval(self, update: TickerUpdate) -> TickerUpdate:
+        """Add the funding interval to a rate: the venue lists only those that are not the usual 8 hours."""
+        hours = update.values.get(Field.FUNDING_HOURS)
+        if hours is not None:
+            self._funding_hours[update.symbol] = hours
+        elif Field.FUNDING in update.values:
+            hours = self._funding_hours.get(update.symbol, DEFAULT_FUNDING_HOURS)
+            return TickerUpdate(update.symbol, update.event_ns, {**update.values, Field.FUNDING_HOURS: hours})
+        return update
 
     def on_streams(self, index: int, recv_ns: int, *, up: bool, line: str) -> bool:
         """Note that the diff stream of a book begins or is lost; a lost one leaves its book unconfirmed and unread."""

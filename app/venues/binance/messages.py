@@ -85,7 +85,8 @@ class Probe(Struct, gc=False):
 Price0 = Annotated[float, Meta(ge=0.0, lt=1e15)]
 """0 where nothing was traded."""
 Money = Annotated[float, Meta(ge=0.0, lt=1e18)]
-Rate = Annotated[float, Meta(gt=-10.0, lt=10.0)]
+Decimal0 = Annotated[str, Meta(pattern=r"^(-?[0-9]{1,12}(\.[0-9]{1,18})?)?$")]
+"""A number as text, or nothing."""
 
 
 class MiniTicker(Struct, gc=False):
@@ -107,8 +108,8 @@ class MarkPrice(Struct, gc=False):
 
     s: str
     p: Price0
-    i: Price0 | str = ""
-    r: Rate | str = ""
+    i: Decimal0 = ""
+    r: Decimal0 = ""
     T: Millis = 0
     E: Millis = 0
     st: int = 1

@@ -34,6 +34,7 @@ DEFAULT_FUNDING_HOURS: Final = 8.0
 _USD_MARGINED: Final = 1
 _QUOTES: Final = ("USDT", "USDC", "FDUSD")
 _NAN: Final = float("nan")
+_HIGHEST_RATE: Final = 1.0
 _REFUSED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _mini = msgspec.json.Decoder(MiniTickersFrame, strict=False)
@@ -108,12 +109,15 @@ def _mini_update(row: MiniTicker) -> TickerUpdate:
 
 
 def _mark_update(row: MarkPrice) -> TickerUpdate:
-    values: dict[int, float] = {Field.MARK: row.p or _NAN, Field.INDEX: row.i if isinstance(row.i, float) else _NAN}
-    if isinstance(row.r, float):
-        values[Field.FUNDING] = row.r
-        values[Field.NEXT_FUNDING_MS] = float(row.T) if row.T else _NAN
-    else:
-        values[Field.FUNDING] = _NAN
+    rate = float(row.r) if row.r else _NAN
+    if abs(rate) >= _HIGHEST_RATE:
+        raise BadFrameError(f"expected a funding rate below {_HIGHEST_RATE:g}, was {rate:g}")
+    values: dict[int, float] = {
+        Field.MARK: row.p or _NAN,
+        Field.INDEX: float(row.i) if row.i else _NAN,
+        Field.FUNDING: rate,
+        Field.NEXT_FUNDING_MS: float(row.T) if row.T and row.r else _NAN,
+    }
     return TickerUpdate(row.s, row.E * NS_PER_MS, values)
 
 
