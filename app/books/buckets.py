@@ -10,14 +10,14 @@ the band's edge is taken (the coarsest there is when none does), never less than
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Final
 
 import numpy as np
 
-from app.books.depth import BANDS, FACTORS, DepthTable
+from app.books.depth import FACTORS, DepthTable
 from app.books.keeper import BookCounters, BookState
 from app.books.side import FloatArray, IntArray
 from app.domain.coverage import Coverage
@@ -29,24 +29,25 @@ Levels = Sequence[tuple[float, float]]
 STALE_AFTER_NS: Final = 10 * NS_PER_S
 """A resolution that lags so far behind the newest one says nothing of the same book any more."""
 NO_ID: Final = -1
-_FIRST_POWER: Final = -15
-_POWERS: Final = [float(f"1e{exponent}") for exponent in range(_FIRST_POWER, 16)]
+_POWERS: Final = [float(f"1e{exponent}") for exponent in range(-24, 17)]
+_SMALLEST: Final = 8
+"""Prices are above 1e-16, so that a bucket of theirs has a power too."""
 # Band edges are rounded products: a level on an edge belongs to the band, an edge on the last level is reached.
 _MARGIN: Final = 1e-14
+_EXACT: Final = int(Coverage.EXACT)
+_PARTIAL: Final = int(Coverage.PARTIAL)
 _OUTER: Final = (FACTORS[BID] * (1.0 - _MARGIN)).tolist(), (FACTORS[ASK] * (1.0 + _MARGIN)).tolist()
 _INNER: Final = (FACTORS[BID] * (1.0 + _MARGIN)).tolist(), (FACTORS[ASK] * (1.0 - _MARGIN)).tolist()
 
 
 def step_at(price: float, figures: int) -> float:
     """Return the distance to the next higher price of so many significant figures: 63,000 at 3 figures -> 100."""
-    exponent = bisect_right(_POWERS, price) - 1 + _FIRST_POWER
-    return float(f"1e{exponent - figures + 1}")
+    return _POWERS[max(_SMALLEST, bisect_right(_POWERS, price) - 1) - figures + 1]
 
 
 def step_below(price: float, figures: int) -> float:
     """Return the distance to the next lower price of so many figures; ten times finer below a power of ten."""
-    at = bisect_right(_POWERS, price) - 1
-    return step_at(_POWERS[at - 1] if at > 0 and _POWERS[at] == price else price, figures)
+    return _POWERS[max(_SMALLEST, bisect_left(_POWERS, price) - 1) - figures + 1]
 
 
 class _BookSide:
@@ -226,26 +227,36 @@ class BucketBook:
     def _measure_side(self, table: DepthTable, row: int, which: int, fresh: list[_Snapshot]) -> None:
         sides = [snapshot.side(which) for snapshot in fresh]
         finest, proven = sides[0], fresh[0].figures is None
-        usd, coins, coverage = table.usd[row, which], table.coins[row, which], table.coverage[row, which]
-        bucket_pct = table.bucket_pct[row, which]
         if not finest.keys:  # fewer levels than could be given: known to be empty
-            usd[:] = coins[:] = bucket_pct[:] = 0.0
-            coverage[:] = Coverage.EXACT
+            table.usd[row, which] = table.coins[row, which] = table.bucket_pct[row, which] = 0.0
+            table.coverage[row, which] = Coverage.EXACT
             table.known_to_pct[row, which] = math.nan
             return
         best_key = finest.near[0]
         table.known_to_pct[row, which] = _known_to_pct(finest, which) if proven else 0.0
-        for band in range(BANDS):
-            edge, outer = best_key * _INNER[which][band], best_key * _OUTER[which][band]
-            if proven and finest.reaches(edge):
-                usd[band], coins[band] = finest.within(outer)
-                coverage[band], bucket_pct[band] = Coverage.EXACT, 0.0
-                continue
-            count = next((n for n, side in enumerate(sides, 1) if side.reaches(edge)), len(sides))
-            sums = [side.within(outer) for side in sides[:count]]
-            usd[band], coins[band] = max(sum_[0] for sum_ in sums), max(sum_[1] for sum_ in sums)
-            coverage[band] = Coverage.PARTIAL
-            bucket_pct[band] = sides[count - 1].bucket_at(edge) / abs(finest.keys[0]) * 100.0
+        bands = [
+            self._band(sides, best_key * inner, best_key * outer, proven)
+            for inner, outer in zip(_INNER[which], _OUTER[which], strict=True)
+        ]
+        usd, coins, coverage, bucket = zip(*bands, strict=True)
+        table.usd[row, which], table.coins[row, which], table.coverage[row, which] = usd, coins, coverage
+        table.bucket_pct[row, which] = bucket
+        if any(bucket):
+            table.bucket_pct[row, which] *= 100.0 / abs(finest.keys[0])
+
+    @staticmethod
+    def _band(sides: list[_BookSide], edge: float, outer: float, proven: bool) -> tuple[float, float, int, float]:
+        """Return USD, coins, coverage and size of the buckets of one band with that edge."""
+        if proven and sides[0].reaches(edge):
+            return *sides[0].within(outer), _EXACT, 0.0
+        usd = coins = 0.0
+        side = sides[0]
+        for side in sides:
+            usd_there, coins_there = side.within(outer)
+            usd, coins = max(usd, usd_there), max(coins, coins_there)
+            if side.reaches(edge):
+                break
+        return usd, coins, _PARTIAL, side.bucket_at(edge)
 
     def levels(self, which: int, count: int | None = None) -> tuple[FloatArray, FloatArray, IntArray]:
         """Return price, quantity and zeros of one side, best first: beyond the finest levels those of coarser ones."""

@@ -165,7 +165,8 @@ def test_without_full_precision_nothing_is_exact_but_all_is_still_a_floor(
         (1.0, 3, 0.01, 0.001),
         (0.1, 2, 0.01, 0.001),
         (0.001565, 3, 1e-5, 1e-5),
-        (1e-15, 2, 1e-16, 1e-16),
+        (1e-15, 2, 1e-16, 1e-17),
+        (1e-300, 2, 1e-17, 1e-17),
     ],
 )
 def test_a_bucket_has_the_size_of_its_price_and_shrinks_below_a_power_of_ten(
