@@ -13,7 +13,7 @@ import platform
 import subprocess
 import sys
 
-BENCHES = ("books", "200_books", "storage", "charts", "window")
+BENCHES = ("books", "200_books", "storage", "charts", "window", "server")
 
 
 def main() -> int:
