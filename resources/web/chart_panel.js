@@ -71,9 +71,8 @@ export class ChartPanel extends Panel {
     for (const need of this.needs().indicators) {
       const series = scene.store.seriesOf(seriesKey(need));
       for (const line of series.lines.values()) {
-        const parts = lineParts(line.key);
-        if (!parts || !tile.depths.includes(parts.depth)) continue;
-        if (parts.side && !this.options.lines.includes(parts.side)) continue;
+        const parts = this.partsOf(line);
+        if (!parts) continue;
         const given = series.newest && series.newest.lines.find((each) => each.key === line.key);
         const lastValue = given && isNumber(given.value) ? given.value : NaN;
         const coverage = given ? (given.unconfirmed > 0 && given.coverage === "floor" ? "partial" : given.coverage) : "missing";
@@ -91,6 +90,13 @@ export class ChartPanel extends Panel {
       }
     }
     return found;
+  }
+
+  /** Return side and depth of a line this chart shows, null for any other line. */
+  partsOf(line) {
+    const parts = lineParts(line.key);
+    const isShown = parts && this.tile.depths.includes(parts.depth) && (!parts.side || this.options.lines.includes(parts.side));
+    return isShown ? parts : null;
   }
 
   veilWords(scene, curves, time, ageMs) {
@@ -111,10 +117,7 @@ export class ChartPanel extends Panel {
   knownWords(newest) {
     const texts = newest.map((message) => {
       if (!message || !isNumber(message.total)) return "no value yet";
-      const shown = message.lines.filter((line) => {
-        const parts = lineParts(line.key);
-        return parts && this.tile.depths.includes(parts.depth);
-      });
+      const shown = message.lines.filter((line) => this.partsOf(line));
       const order = ["missing", "partial", "floor", "exact"];
       const worst = order[Math.min(...shown.map((line) => Math.max(0, order.indexOf(line.coverage))), 3)];
       const word = coverageWords(worst);

@@ -35,7 +35,7 @@ export const COLUMNS = [
     moves: true },
   { key: "change_24h", label: "24 h %", long: "Change in 24 h, percent", width: 5.4, rank: 2, value: number("change_24h"),
     text: (row) => arrow(row.data.change_24h) + signed(row.data.change_24h, 2), dress: (row) => sided(row.data.change_24h) },
-  { key: "volume_24h", label: "Volume", long: "Turnover in 24 h, in quote currency", width: 5.4, rank: 3,
+  { key: "volume_24h", label: "Volume", long: "Turnover in 24 h, in quote currency", width: 5.8, rank: 3,
     value: number("volume_24h"), text: (row) => volume(row.data.volume_24h), title: (row) => grouped(row.data.volume_24h) },
   { key: "high_24h", label: "High", long: "Highest price in 24 h", width: 6.6, rank: 10, value: number("high_24h"), text: (row) => price(row.data.high_24h) },
   { key: "low_24h", label: "Low", long: "Lowest price in 24 h", width: 6.6, rank: 11, value: number("low_24h"), text: (row) => price(row.data.low_24h) },
@@ -49,9 +49,9 @@ export const COLUMNS = [
   { key: "open_interest_usd", label: "Open int.", long: "Open interest in USD", width: 5.8, rank: 9, value: number("open_interest_usd"),
     text: (row) => volume(row.data.open_interest_usd), title: (row) => grouped(row.data.open_interest_usd) },
   { key: "delta", label: "Delta", long: "Depth bid/ask", width: 5.2, rank: 4, value: number("delta"),
-    text: (row) => (isNumber(row.data.delta) ? arrow(row.data.delta - 1) : "")
+    text: (row) => (isNumber(row.data.delta) ? arrow(Math.round((row.data.delta - 1) * 100)) : "")
       + known(row.data.delta, row.data.delta_coverage || "exact", (value) => ratio(value, 2)),
-    dress: (row) => (isNumber(row.data.delta) ? sided(row.data.delta - 1) : "") },
+    dress: (row) => (isNumber(row.data.delta) ? sided(Math.round((row.data.delta - 1) * 100)) : "") },
   { key: "age", label: "Age", long: "Time since the last change", width: 4.2, rank: 4.5, value: (row, at) => ageOf(row, at),
     text: (row, at) => shortAge(ageOf(row, at)) },
 ];

@@ -15,6 +15,8 @@ const POLL_TIMEOUT_MS = 6000;
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15000;
 const STEADY_MS = 10000;
+const POLICY_VIOLATION = 1008; // RFC 6455, 7.4.1
+const NO_TOKEN = "This browser has not shown the token.";
 const MESSAGES_AT_ONCE = 8;
 const MESSAGES_A_STEP = 2;
 
@@ -33,6 +35,7 @@ export class Link {
     this.attempts = 0;
     this.socket = null;
     this.isOpen = false;
+    this.isHeard = false; // only what has spoken is live: a server may still turn an open socket away
     this.openedAt = 0;
     this.heardAt = -Infinity;
     this.pingAt = 0;
@@ -40,7 +43,8 @@ export class Link {
     this.nextPollAt = 1500; // the socket comes first
     this.answeredAt = -Infinity;
     this.polling = null;
-    this.asked = 0;
+    this.past = [];
+    this.isFetching = false;
     this.outbox = [];
     this.keys = [];
   }
@@ -60,7 +64,7 @@ export class Link {
   /** Do what is due. `at` is the page's monotonic time in ms. */
   step(at) {
     if (this.socket && !this.isOpen && at - this.openedAt > OPENING_MS) this.drop("The server did not answer in time", at);
-    if (this.isOpen && at - this.heardAt > SILENCE_MS) this.drop("The server went silent", at);
+    if (this.isOpen && at - Math.max(this.heardAt, this.openedAt) > SILENCE_MS) this.drop("The server went silent", at);
     if (!this.socket && at >= this.nextTryAt) this.open(at);
     if (this.isOpen && at - this.pingAt > PING_EVERY_MS) {
       this.pingAt = at;
@@ -68,10 +72,11 @@ export class Link {
     }
     if (this.isOpen) {
       this.post(MESSAGES_A_STEP);
-      if (this.attempts && at - this.openedAt > STEADY_MS) this.attempts = 0;
-    } else if (this.polling) {
+      if (this.attempts && this.isHeard && at - this.openedAt > STEADY_MS) this.attempts = 0;
+    }
+    if (this.polling) {
       if (at - this.polling.at > POLL_TIMEOUT_MS) this.polling.abort.abort();
-    } else if (at >= this.nextPollAt) this.poll(at);
+    } else if (!this.isHeard && at >= this.nextPollAt) this.poll(at);
     this.judge(at);
   }
 
@@ -79,7 +84,7 @@ export class Link {
   judge(at) {
     const heard = Math.max(this.heardAt, this.answeredAt);
     let phase = "lost";
-    if (this.isOpen && at - this.heardAt <= SILENCE_MS) phase = "live";
+    if (this.isHeard && at - this.heardAt <= SILENCE_MS) phase = "live";
     else if (at - this.answeredAt <= SILENCE_MS) phase = "polling";
     else if (this.refusal) phase = "locked";
     else if (heard === -Infinity && at < OPENING_MS && !this.pollFailures) phase = "connecting";
@@ -99,7 +104,7 @@ export class Link {
       case "polling":
         return [`${this.reason || "The live connection is not there yet"}: asking over HTTP every ${POLL_EVERY_MS / 1000} s.`, next];
       case "locked":
-        return [`${this.refusal} Open the link that Fathom's Server panel shows: it carries the token.`, next];
+        return [`${this.refusal} Open the link that Fathom's Server panel shows; it carries the token.`, next];
       case "connecting":
         return ["Connecting to Fathom.", ""];
       default: {
@@ -125,6 +130,7 @@ export class Link {
     }
     this.socket = socket;
     this.isOpen = false;
+    this.isHeard = false;
     this.openedAt = at;
     const mine = (listener) => (event) => {
       if (this.socket === socket) listener(event);
@@ -132,13 +138,12 @@ export class Link {
     socket.addEventListener("open", mine(() => {
       this.isOpen = true;
       this.openedAt = performance.now();
-      this.heardAt = this.openedAt;
       this.pingAt = this.openedAt;
-      this.refusal = "";
       this.subscribe(false);
     }));
     socket.addEventListener("message", mine((event) => this.hear(event.data)));
     socket.addEventListener("close", mine((event) => {
+      if (event.code === POLICY_VIOLATION) this.refusal = NO_TOKEN;
       const why = event.reason ? `: ${String(event.reason).slice(0, 120)}` : "";
       this.drop(this.isOpen ? `The connection was closed${why}` : `Fathom cannot be reached${why}`, performance.now());
     }));
@@ -149,6 +154,7 @@ export class Link {
     const socket = this.socket;
     this.socket = null;
     this.isOpen = false;
+    this.isHeard = false;
     this.lagMs = NaN;
     this.reason = reason;
     this.nextPollAt = at;
@@ -166,6 +172,8 @@ export class Link {
   hear(data) {
     const at = performance.now();
     this.heardAt = at;
+    this.isHeard = true;
+    this.refusal = "";
     let message;
     try {
       message = JSON.parse(data);
@@ -174,6 +182,7 @@ export class Link {
     }
     if (message.type === "pong") this.lagMs = at - this.pingAt;
     else if (message.type === "error") this.store.refuse(this.keys[message.id], message.message);
+    else if (message.type === "subscribed") this.wantPast(this.keys[message.id]);
     else this.store.apply(message, at);
   }
 
@@ -182,12 +191,13 @@ export class Link {
   }
 
   /**
-   * Ask for everything the page shows, each thing by itself, so that one the server does not have costs only itself;
-   * and for the past over HTTP. The server takes 20 messages a second, so the rest follows step by step.
+   * Ask for everything the page shows, each thing by itself, so that one the server does not have costs only itself.
+   * The server takes 20 messages a second, so the rest follows step by step.
    */
   subscribe(isAgain) {
     const { indicators, books, rows } = this.needs;
     this.keys = [];
+    this.store.refusals.clear();
     this.outbox = isAgain ? [{ action: "unsubscribe", all: true }] : [];
     this.outbox.push({ action: "subscribe", channels: ["ticks", "snapshots", "alerts", "status"] });
     const ask = (key, fields) => {
@@ -197,8 +207,8 @@ export class Link {
     if (rows) ask("rows", rows);
     for (const need of indicators) ask(seriesKey(need), { indicators: [need] });
     for (const book of books) ask(bookKey(book), book);
+    this.past = [];
     this.post(MESSAGES_AT_ONCE);
-    this.fetchPast();
   }
 
   /** Send the next messages. */
@@ -208,17 +218,26 @@ export class Link {
 
   // -- HTTP --------------------------------------------------------------------------------------------------------
 
-  /** Fetch the stored past of every chart: minutes where the span asks for them, then the ticks of two minutes. */
+  /** Fetch the past of a series the server has said it has; one after the other. */
+  wantPast(key) {
+    const need = this.needs.indicators.find((each) => seriesKey(each) === key);
+    if (!need) return;
+    this.past.push(need);
+    if (!this.isFetching) this.fetchPast();
+  }
+
+  /** Fetch the ticks of two minutes, then minutes where the time shown asks for them. */
   async fetchPast() {
-    const turn = (this.asked += 1);
-    const minutes = Math.min(1440, Math.ceil(this.needs.spanS / 60));
-    for (const need of this.needs.indicators) {
-      for (const past of minutes > 2 ? [`last=120`, `minutes=${minutes}`] : [`last=120`]) {
+    this.isFetching = true;
+    for (let need = this.past.shift(); need; need = this.past.shift()) {
+      const minutes = Math.min(1440, Math.ceil(this.needs.spanS / 60));
+      for (const past of minutes > 2 ? ["last=120", `minutes=${minutes}`] : ["last=120"]) {
+        // without it the chart begins now; the next connection asks again
         const answer = await this.ask(indicatorPath(need, past)).catch(() => null);
-        if (turn !== this.asked) return;
-        if (answer) this.takePoints(need, answer, past.startsWith("minutes"));
+        if (answer && this.needs.indicators.includes(need)) this.takePoints(need, answer, past.startsWith("minutes"));
       }
     }
+    this.isFetching = false;
   }
 
   takePoints(need, answer, isMinutes) {
@@ -240,8 +259,8 @@ export class Link {
       await this.pollValues(abort.signal);
     } catch (error) {
       if (error.status) {
-        this.refusal = error.status === 401 || error.status === 403 ? String(error.message) : "";
-        this.reason = String(error.message);
+        this.refusal = { 401: NO_TOKEN, 403: `${error.message}.` }[error.status] || "";
+        this.reason = `The server says: ${error.message}`;
       }
       this.pollFailures += 1;
     } finally {
@@ -253,7 +272,7 @@ export class Link {
 
   async pollValues(signal) {
     const { indicators, books, rows } = this.needs;
-    for (const need of indicators) {
+    for (const need of indicators.filter((each) => !this.store.refusals.has(seriesKey(each)))) {
       const answer = await this.ask(indicatorPath(need, "last=10"), signal).catch(this.passBy(seriesKey(need)));
       if (answer) {
         this.takePoints(need, answer, false);
@@ -261,7 +280,7 @@ export class Link {
       }
       this.answeredAt = performance.now();
     }
-    for (const book of books) {
+    for (const book of books.filter((each) => !this.store.refusals.has(bookKey(each)))) {
       const place = `venue=${encodeURIComponent(book.venue)}&marketType=${encodeURIComponent(book.marketType)}`;
       const path = `/api/snapshots/${encodeURIComponent(book.symbol)}?${place}&levels=20`;
       const answer = await this.ask(path, signal).catch(this.passBy(bookKey(book)));
@@ -281,7 +300,7 @@ export class Link {
   /** Return what notes a value the server does not have; any other failure ends the round. */
   passBy(key) {
     return (error) => {
-      if (![400, 404, 503].includes(error.status)) throw error;
+      if (![400, 404].includes(error.status)) throw error;
       this.store.refuse(key, error.message);
       return null;
     };

@@ -85,7 +85,7 @@ class Page {
       for (const book of wanted.books || []) needs.books.set(bookKey(book), book);
       needs.rows = wanted.rows || needs.rows;
     }
-    this.store.keepOnly(needs.indicators, needs.books);
+    this.store.keepOnly(needs.indicators, needs.books, needs.spanS * 1000);
     this.link.need({ ...needs, indicators: [...needs.indicators.values()], books: [...needs.books.values()] });
   }
 
@@ -125,7 +125,9 @@ class Page {
   }
 
   measure() {
-    const width = window.innerWidth / rem();
+    // a screen without controls is a wall or a television: it keeps its frame however large the letters are
+    const least = this.options.controls === "off" && window.innerWidth >= 600 ? 64 : 0;
+    const width = Math.max(least, window.innerWidth / rem());
     document.documentElement.dataset.width = WIDTHS.find(([limit]) => width < limit)[1];
   }
 

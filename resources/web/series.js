@@ -6,11 +6,14 @@
 const TICK_REACH_MS = 3000;
 const MINUTE_REACH_MS = 125000;
 const MOST = 6000;
+const MOMENTS_SHOWN = 2500; // more than a screen has columns to tell apart
 const COVERAGE = { missing: 0, partial: 1, floor: 2, exact: 3 };
 export const COVERAGE_WORDS = ["missing", "partial", "floor", "exact"];
 
 export class Series {
-  constructor() {
+  /** `spanMs` is the time a chart shows. */
+  constructor(spanMs) {
+    this.spanMs = spanMs;
     this.times = [];
     this.reach = [];
     this.lines = new Map();
@@ -74,7 +77,7 @@ export class Series {
       line.coverage = [...line.coverage.slice(0, head), ...coverage, ...line.coverage.slice(tail)];
     }
     this.revision += 1;
-    while (this.times.length > MOST && this.thin());
+    if (this.times.length > MOST) this.thin();
   }
 
   /** Return the line of a key, made of nothing when it is new. */
@@ -98,18 +101,21 @@ export class Series {
     return index < 0 ? Infinity : this.times[index];
   }
 
-  /** Drop every other moment of the older three quarters where no gap would be lost; tell whether any went. */
+  /** Let go of what lies before the time shown and of moments too close together to be seen apart; gaps stay. */
   thin() {
-    const limit = Math.floor(this.times.length * 0.75);
+    const from = this.last - 1.1 * this.spanMs;
+    const spacing = this.spanMs / MOMENTS_SHOWN;
     const keep = [];
-    for (let i = 0; i < this.times.length; i += 1) {
-      keep.push(i);
-      if (i + 2 < limit && !this.isGap(i) && !this.isGap(i + 1)) {
-        this.reach[i] = Math.max(this.reach[i], this.times[i + 2] - this.times[i]);
-        i += 1;
-      }
+    for (let i = lowerBound(this.times, from); i < this.times.length; i += 1) {
+      const before = keep[keep.length - 1];
+      const isEdge = i === this.times.length - 1 || before === undefined || this.isGap(i) || this.isGap(i - 1);
+      if (isEdge || this.times[i + 1] - this.times[before] > spacing) keep.push(i);
     }
-    if (keep.length === this.times.length) return false;
+    keep.splice(0, keep.length - MOST);
+    for (let n = 0; n + 1 < keep.length; n += 1) {
+      const [i, next] = [keep[n], keep[n + 1]];
+      if (next > i + 1) this.reach[i] = Math.max(this.reach[i], this.times[next] - this.times[i]);
+    }
     const pick = (list) => keep.map((index) => list[index]);
     this.times = pick(this.times);
     this.reach = pick(this.reach);
@@ -117,7 +123,6 @@ export class Series {
       line.values = pick(line.values);
       line.coverage = pick(line.coverage);
     }
-    return true;
   }
 }
 

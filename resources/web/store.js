@@ -18,6 +18,7 @@ export function symbolKey(venue, market, symbol) {
 
 export class Store {
   constructor() {
+    this.spanMs = 900000;
     this.clear();
   }
 
@@ -87,12 +88,14 @@ export class Store {
   /** Return the series of a key, empty when it is new. */
   seriesOf(key) {
     let series = this.series.get(key);
-    if (!series) this.series.set(key, (series = new Series()));
+    if (!series) this.series.set(key, (series = new Series(this.spanMs)));
     return series;
   }
 
-  /** Let go of series, books and rows that nothing on the page shows. */
-  keepOnly(seriesKeys, bookKeys) {
+  /** Let go of series, books and rows that nothing on the page shows; charts now show so many ms. */
+  keepOnly(seriesKeys, bookKeys, spanMs) {
+    this.spanMs = spanMs;
+    for (const series of this.series.values()) series.spanMs = spanMs;
     for (const key of this.series.keys()) if (!seriesKeys.has(key)) this.series.delete(key);
     for (const key of this.books.keys()) if (!bookKeys.has(key)) this.books.delete(key);
     this.rows.clear();

@@ -86,7 +86,7 @@ class Browser:
                 return found
             if time.monotonic() > end:
                 raise BrowserError(f"never came true: {script}\npage: {self.text()[:1500]}")
-            time.sleep(0.1)
+            time.sleep(0.05)
 
     def text(self, selector: str = "body") -> str:
         """Return the text a person sees of the first element that fits, "" where there is none."""
