@@ -78,6 +78,7 @@ class AlertEditor(QDialog):
         self._fault.setWordWrap(True)
         self._fault.setStyleSheet(f"color: {theme.current().bad};")
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Save | QDialogButtonBox.StandardButton.Cancel, self)
+        self.save_button = buttons.button(QDialogButtonBox.StandardButton.Save)
         buttons.accepted.connect(self._save)
         buttons.rejected.connect(self.reject)
         form = QFormLayout()
@@ -107,14 +108,14 @@ class AlertEditor(QDialog):
 
     def _condition_page(self) -> QWidget:
         page = QWidget(self)
-        self._condition = QLineEdit(self._rule.condition, page)
-        self._condition.setAccessibleName("Condition")
-        self._condition.setPlaceholderText("change_24h > 5 and spread_bp < 10")
-        self._condition.textChanged.connect(self._show_preview)
+        self.condition_field = QLineEdit(self._rule.condition, page)
+        self.condition_field.setAccessibleName("Condition")
+        self.condition_field.setPlaceholderText("change_24h > 5 and spread_bp < 10")
+        self.condition_field.textChanged.connect(self._show_preview)
         self._preview = _note(page)
         form = QFormLayout(page)
         form.setContentsMargins(0, 0, 0, 0)
-        form.addRow("Condition", self._condition)
+        form.addRow("Condition", self.condition_field)
         form.addRow("", self._preview)
         return page
 
@@ -157,18 +158,18 @@ class AlertEditor(QDialog):
         self._above.setAccessibleName("Above or below")
         self._above.addItems([">", "<"])
         self._above.setFixedWidth(52)
-        self._level = QLineEdit(page)
-        self._level.setAccessibleName("Level")
+        self.level_field = QLineEdit(page)
+        self.level_field.setAccessibleName("Level")
         self._strict = QCheckBox("only wholly known values", page)
         if term is not None:
             self._market.setCurrentIndex(max(0, self._market.findData(term.market.value)))
             self._line.setCurrentIndex(max(0, self._line.findData(term.line)))
             self._above.setCurrentIndex(0 if term.above else 1)
-            self._level.setText(f"{term.level:g}")
+            self.level_field.setText(f"{term.level:g}")
             self._strict.setChecked(term.strict)
         level = QHBoxLayout()
         level.addWidget(self._above)
-        level.addWidget(self._level, 1)
+        level.addWidget(self.level_field, 1)
         form = QFormLayout(page)
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Of", self._subject)
@@ -215,16 +216,16 @@ class AlertEditor(QDialog):
 
     def _show_preview(self) -> None:
         if self._pages.currentIndex() == 0:
-            words, usable = self._model.preview(self._condition.text())
+            words, usable = self._model.preview(self.condition_field.text())
             self._preview.setText(words)
             look = theme.current()
-            colour = look.muted if usable or not self._condition.text().strip() else look.bad
+            colour = look.muted if usable or not self.condition_field.text().strip() else look.bad
             self._preview.setStyleSheet(f"color: {colour};")
 
     def rule(self) -> AlertRule:
         """Return the rule as it stands in the fields. Raises ValueError for a level that is no number."""
         kind = _KINDS[self._kind.currentIndex()][0]
-        condition = {AlertKind.CONDITION: self._condition.text(), AlertKind.EVENT: self._only.text()}.get(kind, "")
+        condition = {AlertKind.CONDITION: self.condition_field.text(), AlertKind.EVENT: self._only.text()}.get(kind, "")
         term = None
         if kind is AlertKind.INDICATOR:
             term = IndicatorTerm(
@@ -232,7 +233,7 @@ class AlertEditor(QDialog):
                 market=Market(self._market.currentData()),
                 line=str(self._line.currentData()),
                 above=self._above.currentIndex() == 0,
-                level=_number(self._level.text()),
+                level=_number(self.level_field.text()),
                 strict=self._strict.isChecked(),
             )
         chosen = [self._events.item(row) for row in range(self._events.count())]
@@ -257,6 +258,26 @@ class AlertEditor(QDialog):
             sound=self._sound.isChecked(),
             notify=self._notify.isChecked(),
         )
+
+    @property
+    def preview_text(self) -> str:
+        """Return what the condition is said to mean now."""
+        return self._preview.text()
+
+    @property
+    def preview_format(self) -> Qt.TextFormat:
+        """Return how that is shown: instruments are named by venues."""
+        return self._preview.textFormat()
+
+    @property
+    def fault_text(self) -> str:
+        """Return why the rule was not saved, "" when nothing was wrong."""
+        return self._fault.text()
+
+    @property
+    def event_count(self) -> int:
+        """Return how many kinds of events are offered."""
+        return self._events.count()
 
     def _save(self) -> None:
         try:

@@ -39,43 +39,46 @@ class AlertsPanel(Panel):
         self._shown: Hashable = None
         self._rules = RuleTable(model.enable)
         self._rules.setParent(self)
-        self._rule_view = self._table(self._rules, RULE_WIDTHS, "Alert rules")
-        self._rule_view.activated.connect(self._on_activated)
-        self._rule_view.selectionModel().selectionChanged.connect(lambda *_: self._enable_buttons())
+        self.rule_view = self._table(self._rules, RULE_WIDTHS, "Alert rules")
+        self.rule_view.activated.connect(self._on_activated)
+        self.rule_view.selectionModel().selectionChanged.connect(lambda *_: self._enable_buttons())
         self._rules.modelReset.connect(self._enable_buttons)
         self._firings = FiringTable()
         self._firings.setParent(self)
-        self._firing_view = self._table(self._firings, FIRING_WIDTHS, "Alerts that have fired")
+        self.firing_view = self._table(self._firings, FIRING_WIDTHS, "Alerts that have fired")
         self._new = self._button("New…", "Make an alert", self.add)
-        self._edit = self._button("Edit…", "Change the chosen alert (Enter)", self.edit)
+        self.edit_button = self._button("Edit…", "Change the chosen alert (Enter)", self.edit)
         self._delete = self._button("Delete", "Delete the chosen alert (Del)", self.delete)
         self._count = plain_label(self, "muted")
-        self._empty = plain_label(self, "muted")
-        self._empty.setWordWrap(True)
-        self._empty.setText(EMPTY)
-        self._empty.setContentsMargins(10, 10, 10, 10)
-        self._filter = QLineEdit(self)
-        self._filter.setPlaceholderText("Filter the history")
-        self._filter.setAccessibleName("Filter the history")
-        self._filter.setClearButtonEnabled(True)
-        self._filter.textChanged.connect(model.set_filter)
+        self.empty_note = plain_label(self, "muted")
+        self.empty_note.setWordWrap(True)
+        self.empty_note.setText(EMPTY)
+        self.empty_note.setContentsMargins(10, 10, 10, 10)
+        self.filter_field = QLineEdit(self)
+        self.filter_field.setPlaceholderText("Filter the history")
+        self.filter_field.setAccessibleName("Filter the history")
+        self.filter_field.setClearButtonEnabled(True)
+        self.filter_field.textChanged.connect(model.set_filter)
         top, middle = QHBoxLayout(), QHBoxLayout()
         for row in (top, middle):
             row.setContentsMargins(6, 4, 6, 4)
             row.setSpacing(4)
-        for button in (self._new, self._edit, self._delete):
+        for button in (self._new, self.edit_button, self._delete):
             top.addWidget(button)
         top.addStretch(1)
         top.addWidget(self._count)
-        middle.addWidget(self._filter, 1)
+        middle.addWidget(self.filter_field, 1)
         upper, lower = QWidget(self), QWidget(self)
-        for part, row, widgets in ((upper, top, (self._empty, self._rule_view)), (lower, middle, (self._firing_view,))):
+        for part, row, widgets in (
+            (upper, top, (self.empty_note, self.rule_view)),
+            (lower, middle, (self.firing_view,)),
+        ):
             column = QVBoxLayout(part)
             column.setContentsMargins(0, 0, 0, 0)
             column.setSpacing(0)
             column.addLayout(row)
             for widget in widgets:
-                column.addWidget(widget, 0 if widget is self._empty else 1)
+                column.addWidget(widget, 0 if widget is self.empty_note else 1)
         self._splitter = QSplitter(Qt.Orientation.Vertical, self)
         self._splitter.setChildrenCollapsible(False)
         self._splitter.addWidget(upper)
@@ -84,10 +87,10 @@ class AlertsPanel(Panel):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._splitter)
         for key, work in ((QKeySequence.StandardKey.Delete, self.delete), (QKeySequence.StandardKey.New, self.add)):
-            shortcut = QShortcut(QKeySequence(key), self._rule_view)
+            shortcut = QShortcut(QKeySequence(key), self.rule_view)
             shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
             shortcut.activated.connect(work)
-        copy = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self._firing_view)
+        copy = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), self.firing_view)
         copy.setContext(Qt.ShortcutContext.WidgetShortcut)
         copy.activated.connect(self.copy)
         theme.notifier().changed.connect(self._restyle)
@@ -127,8 +130,8 @@ class AlertsPanel(Panel):
         """Show rules and history."""
         lines = self._model.rules()
         self._rules.show_lines(lines)
-        self._empty.setVisible(not lines)
-        self._rule_view.setVisible(bool(lines))
+        self.empty_note.setVisible(not lines)
+        self.rule_view.setVisible(bool(lines))
         on = sum(line.rule.enabled for line in lines)
         self._count.setText(f"{on} of {len(lines)} on" if lines else "")
         if self._model.revision[1:] != self._shown:
@@ -139,16 +142,16 @@ class AlertsPanel(Panel):
 
     def _enable_buttons(self) -> None:
         chosen = self._chosen() is not None
-        self._edit.setEnabled(chosen)
+        self.edit_button.setEnabled(chosen)
         self._delete.setEnabled(chosen)
 
     def _chosen(self) -> AlertRule | None:
-        rows = self._rule_view.selectionModel().selectedRows()
+        rows = self.rule_view.selectionModel().selectedRows()
         return self._rules.lines[rows[0].row()].rule if rows and rows[0].row() < len(self._rules.lines) else None
 
     def focus_target(self) -> QWidget:
         """Give the keyboard to the rules."""
-        return self._rule_view
+        return self.rule_view
 
     # -- work ----------------------------------------------------------------------------------------------------
 
@@ -170,13 +173,17 @@ class AlertsPanel(Panel):
 
     def open_editor(self, rule: AlertRule) -> AlertEditor:
         """Show the editor beside the panel, not blocking it."""
-        if self._editor is not None:
-            self._editor.close()
+        self.close_editor()
         editor = self._editor = AlertEditor(self._model, rule, self)
         editor.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         editor.finished.connect(self._on_editor_closed)
         editor.open()
         return editor
+
+    def close_editor(self) -> None:
+        """Close the editor without saving."""
+        if self._editor is not None:
+            self._editor.close()
 
     def _on_editor_closed(self) -> None:
         self._editor = None
@@ -187,7 +194,7 @@ class AlertsPanel(Panel):
 
     def copy(self) -> None:
         """Put the chosen firings (all, when none is chosen) on the clipboard, one line each."""
-        chosen = sorted({index.row() for index in self._firing_view.selectionModel().selectedRows()})
+        chosen = sorted({index.row() for index in self.firing_view.selectionModel().selectedRows()})
         rows = chosen or range(self._firings.rowCount())
         QGuiApplication.clipboard().setText("\n".join("\t".join(self._firings.fields(row)) for row in rows))
 
@@ -197,8 +204,7 @@ class AlertsPanel(Panel):
 
     def shut(self) -> None:
         """Close the editor and let go of the theme."""
-        if self._editor is not None:
-            self._editor.close()
+        self.close_editor()
         theme.notifier().changed.disconnect(self._restyle)
 
     def save_state(self) -> dict[str, object]:

@@ -47,9 +47,9 @@ class ServerPanel(Panel):
         self._model = model
         self._spawn = spawn
         self._drawn = ""
-        self._switch = QCheckBox("Local server", self)
-        self._switch.setToolTip("Serve charts, scanner and feeds to a browser of yours")
-        self._switch.clicked.connect(self._on_switch)
+        self.switch = QCheckBox("Local server", self)
+        self.switch.setToolTip("Serve charts, scanner and feeds to a browser of yours")
+        self.switch.clicked.connect(self._on_switch)
         self._state = plain_label(self, "muted")
         self._state.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._interval = QDoubleSpinBox(self)
@@ -70,7 +70,7 @@ class ServerPanel(Panel):
         self._link.setReadOnly(True)
         self._link.setAccessibleName("Link without its token")
         self._link.setToolTip("The token is left out here; “Copy link” and the QR code hold it")
-        self._copy = self._button("Copy link", "Copy the link with its token", self.copy_link)
+        self.copy_button = self._button("Copy link", "Copy the link with its token", self.copy_link)
         self._open = self._button("Open", "Open the page in the browser", self._on_open)
         self._renew = self._button("New token", "End every link and cookie given out so far", self._on_renew)
         self._qr = QLabel(self)
@@ -80,7 +80,7 @@ class ServerPanel(Panel):
         self._warning.setWordWrap(True)
         self._words = plain_label(self, "muted")
         self._words.setWordWrap(True)
-        self._table = QuietTable(self)
+        self.client_view = QuietTable(self)
         self._clients = ClientTable()
         self._clients.setParent(self)
         self._set_up_table()
@@ -91,13 +91,13 @@ class ServerPanel(Panel):
 
     def _lay_out(self) -> None:
         first, second, third = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
-        first.addWidget(self._switch)
+        first.addWidget(self.switch)
         first.addWidget(self._state, 1)
         first.addWidget(QLabel("every", self))
         first.addWidget(self._interval)
         second.addWidget(self._view)
         second.addWidget(self._link, 1)
-        for button in (self._copy, self._open, self._renew):
+        for button in (self.copy_button, self._open, self._renew):
             third.addWidget(button)
         third.addStretch(1)
         left = QVBoxLayout()
@@ -117,7 +117,7 @@ class ServerPanel(Panel):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(top)
-        layout.addWidget(self._table, 1)
+        layout.addWidget(self.client_view, 1)
 
     def _button(self, text: str, tip: str, work: Callable[[], None]) -> QPushButton:
         button = QPushButton(text, self)
@@ -126,7 +126,7 @@ class ServerPanel(Panel):
         return button
 
     def _set_up_table(self) -> None:
-        table = self._table
+        table = self.client_view
         table.setModel(self._clients)
         table.setAccessibleName("Clients")
         table.verticalHeader().hide()
@@ -155,11 +155,11 @@ class ServerPanel(Panel):
     def _show(self) -> None:
         status = self._model.status
         look = theme.current()
-        self._switch.setChecked(status.running)
+        self.switch.setChecked(status.running)
         count = len(status.clients)
         words = f"on at {status.address} · {count} client{'' if count == 1 else 's'}" if status.running else "off"
         self._state.setText(words)
-        for widget in (self._copy, self._open, self._renew, self._view, self._link, self._qr):
+        for widget in (self.copy_button, self._open, self._renew, self._view, self._link, self._qr):
             widget.setVisible(status.running)
         self._link.setText(self._model.shown_link)
         fault = status.error or status.warning
@@ -167,7 +167,7 @@ class ServerPanel(Panel):
         self._warning.setVisible(bool(fault))
         self._warning.setStyleSheet(f"color: {look.bad if status.error else look.warning};")
         self._words.setText(self._sent_words() if status.running else OFF)
-        self._table.setVisible(status.running)
+        self.client_view.setVisible(status.running)
         self._clients.show_clients(status.clients)
         self._draw_code(self._model.link)
 
@@ -202,7 +202,7 @@ class ServerPanel(Panel):
     # -- work ----------------------------------------------------------------------------------------------------
 
     def _on_switch(self, on: bool) -> None:
-        self._switch.setChecked(not on)  # shown when it is so
+        self.switch.setChecked(not on)  # shown when it is so
         self._run(self._model.switch(on), "switch the local server")
 
     def _on_renew(self) -> None:
@@ -223,15 +223,35 @@ class ServerPanel(Panel):
         """Put the link with its token on the clipboard."""
         if self._model.link:
             QGuiApplication.clipboard().setText(self._model.link)
-            self._copy.setText("Copied")
-            QTimer.singleShot(1500, self._copy, lambda: self._copy.setText("Copy link"))
+            self.copy_button.setText("Copied")
+            QTimer.singleShot(1500, self.copy_button, lambda: self.copy_button.setText("Copy link"))
 
     def _on_open(self) -> None:
         QDesktopServices.openUrl(QUrl(self._model.link))
 
+    @property
+    def state_text(self) -> str:
+        """Return what is said of the server's state."""
+        return self._state.text()
+
+    @property
+    def link_text(self) -> str:
+        """Return the link as it is shown, without its token."""
+        return self._link.text()
+
+    @property
+    def warning_text(self) -> str:
+        """Return what is wrong or to be known, "" when nothing is."""
+        return self._warning.text()
+
+    @property
+    def qr_pixmap(self) -> QPixmap:
+        """Return the QR code, a null pixmap while there is no link."""
+        return self._qr.pixmap()
+
     def focus_target(self) -> QWidget:
         """Give the keyboard to the switch."""
-        return self._switch
+        return self.switch
 
     def shut(self) -> None:
         """Let go of the theme."""
