@@ -185,9 +185,10 @@ class Board:
         minute = now_ns // NS_PER_MINUTE
         if minute <= self._minute:
             return
-        for passed in range(max(self._minute + 1, minute - _MINUTES + 1), minute + 1):
-            self._liquidated[:, passed % _MINUTES] = 0.0
-        self._minute = minute
+        first, self._minute = max(self._minute + 1, minute - _MINUTES + 1), minute
+        if not self._tells_liquidations.any():
+            return
+        self._liquidated[:, np.arange(first, minute + 1) % _MINUTES] = 0.0
         self._liquidated_sum = self._liquidated.sum(axis=1)
 
     # -- what follows from the news ------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ class GapDetector:
         if kept:
             holds = np.zeros(n, np.bool_)
             holds[list(kept)] = True
-            rows = self._trigger.fire(holds, ~holds, moment.now_ns)
+            rows = self._trigger.fire(holds, np.ones(n, np.bool_), moment.now_ns)  # a jump does not last
             events = [self._tell(moment, row, kept[row]) for row in rows]
         updated_ns = moment.board.updated_ns[:n]
         before, before_ns = self._price[:n], self._priced_ns[:n]
