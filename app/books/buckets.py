@@ -232,7 +232,7 @@ class BucketBook:
             table.coverage[row, which] = Coverage.EXACT
             table.known_to_pct[row, which] = math.nan
             return
-        best_key = finest.near[0]
+        best_key = finest.near[0]  # the true best price may be better: no edge may lie further than its own
         table.known_to_pct[row, which] = _known_to_pct(finest, which) if proven else 0.0
         bands = [
             self._band(sides, best_key * inner, best_key * outer, proven)

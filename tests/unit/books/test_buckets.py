@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.books.buckets import STALE_AFTER_NS, BucketBook, step_at, step_below
@@ -136,6 +136,10 @@ def test_what_is_exact_is_the_truth_and_everything_else_a_floor_of_it(
     assert not book.crossed()
 
 
+ABOVE_ONE = [(Decimal("1.0042"), Decimal(1)), (Decimal("1.0041"), Decimal(1)), (Decimal("0.9238"), Decimal(1))]
+
+
+@example((ABOVE_ONE, []), "down", "s4")  # the best price is rounded by more than the buckets at the edge
 @given(sides(), st.sampled_from(sorted(DIRECTIONS)), st.sampled_from(("s4", "s3", "s2")))
 @settings(max_examples=60, deadline=None)
 def test_without_full_precision_nothing_is_exact_but_all_is_still_a_floor(
@@ -290,6 +294,15 @@ def test_levels_go_on_in_buckets_beyond_the_finest_ones_and_count_nothing_twice(
     assert since.dtype == np.int64
     assert quantities.sum() <= 60_000
     assert book.levels(ASK)[0].size == 20  # the one bucket beyond them overlaps them
+
+
+def test_nothing_lies_beyond_a_side_that_is_complete_at_full_precision() -> None:
+    book = BucketBook(LINES, MOST)
+    book.on_up(1)
+    book.on_snapshot("s2", 1, [(100.0, 1.0), (50.0, 7.0)], [(110.0, 1.0)], 1)
+    book.on_snapshot("full", 2, [(101.0, 1.0)], [(102.0, 1.0)], 2)
+    assert book.levels(BID)[0].tolist() == [101.0]
+    assert measured(book).coins[0, BID].tolist() == [1.0] * 7
 
 
 def test_the_book_lives_while_any_line_runs_and_says_what_it_holds() -> None:

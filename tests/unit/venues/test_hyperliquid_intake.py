@@ -278,7 +278,7 @@ def test_middle_prices_are_told_when_they_change_and_for_listed_perpetuals_only(
     at.frame("allMids", {"mids": {"BTC": "100", "ETH": "6"}})
     ((update,),) = at.batches
     assert (update.symbol, update.values) == ("ETH", {Field.LAST: 6.0, Field.CHANGE_PCT: pytest.approx(-92.5)})
-    at.frame("assetCtxs", {"ctxs": [perp(mid=None), perp()]})
+    at.frame("assetCtxs", {"ctxs": [perp(mid=None, mark="90"), perp()]})
     assert at.news["BTC"][Field.LAST] == 100.0, "where a book is empty the last trade counts, not the mark"
 
 
