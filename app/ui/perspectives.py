@@ -10,6 +10,9 @@ SYMBOLS: Final = "symbols"
 LADDER: Final = "ladder"
 FEEDS: Final = "feeds"
 CHART: Final = "chart"
+SCANNER: Final = "scanner"
+ALERTS: Final = "alerts"
+SERVER: Final = "server"
 
 _TOTAL: Final = "TOTAL"
 
@@ -50,10 +53,24 @@ SINGLE_COIN: Final = Arrangement(
     shares=((1, (50, 50)),),
 )
 
-BUILT_IN: Final[tuple[Arrangement, ...]] = (DEPTH, SINGLE_COIN)
+MARKET: Final = Arrangement(
+    name="Market",
+    places=(
+        Place(kind=SCANNER, side=Side.LEFT),
+        Place(kind=LADDER, side=Side.RIGHT),
+        Place(kind=ALERTS, side=Side.BOTTOM, beside=0),
+        _chart("bid-ask", "BTCUSDT", "A", Side.BOTTOM, 1),
+        Place(kind=FEEDS, side=Side.TAB, beside=2),
+        Place(kind=SERVER, side=Side.TAB, beside=2),
+    ),
+    shares=((0, (68, 32)), (1, (58, 42))),
+)
+
+BUILT_IN: Final[tuple[Arrangement, ...]] = (DEPTH, SINGLE_COIN, MARKET)
 
 COLUMN_SHARES: Final[dict[str, tuple[int, ...]]] = {
     DEPTH.name: (22, 27, 27, 24),
     SINGLE_COIN.name: (26, 50, 24),
+    MARKET.name: (68, 32),
 }
 """Shares of the outermost columns, once the window has its size."""
