@@ -33,7 +33,7 @@ $(VENV)/.installed: packaging/requirements.lock packaging/system-libs.sh | $(VEN
 	@touch $@
 
 $(VENV)/.installed-dev: packaging/requirements-dev.lock packaging/system-libs.sh | $(VENV)/bin/python
-	@packaging/system-libs.sh
+	@packaging/system-libs.sh test
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r packaging/requirements-dev.lock
 	@touch $@ $(VENV)/.installed
 

@@ -14,6 +14,7 @@ _STARTED = time.perf_counter()
 
 from app import __version__  # noqa: E402 # the clock above counts from the first line
 from app.domain.errors import FathomError  # noqa: E402
+from app.domain.ids import Market  # noqa: E402
 
 COMMANDS = ("desktop", "book", "replay", "import-capture", "settings", "sim")
 SIMULATORS = {
@@ -58,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     book = commands.add_parser("book", parents=[common], help="replay a recording and print one book")
     book.add_argument("--recording", type=Path, required=True, metavar="FILE")
-    book.add_argument("--market", required=True, choices=("spot", "usdm"))
+    book.add_argument("--market", required=True, choices=[market.value for market in Market])
     book.add_argument("--symbol", required=True)
 
     replay = commands.add_parser("replay", parents=[common], help="replay a recording and print minutes and indicators")
@@ -67,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     capture = commands.add_parser("import-capture", parents=[common], help="turn captures of others into a recording")
     capture.add_argument("files", nargs="+", metavar="FILE")
     capture.add_argument("-o", "--output", type=Path, required=True, metavar="REC")
-    capture.add_argument("--market", choices=("spot", "usdm"), help="take the captures as of this market")
+    capture.add_argument("--market", choices=("spot", "usdm"), help="take Binance's captures as of this market")
 
     settings = commands.add_parser("settings", parents=[common], help="print every setting")
     for command in (book, replay, capture, settings):
