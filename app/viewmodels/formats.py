@@ -181,6 +181,11 @@ def known_text(
     return f"{sign} {text}" if sign else text
 
 
+def bucket_words(bucket_pct: float) -> str:
+    """Return what it means that a band was summed from price buckets of a size in percent of the best price."""
+    return f"levels come rounded to {bucket_pct:.3g} % of the price; the bucket at the band's edge is not counted"
+
+
 def known_to(side: str, known_to_pct: float | None) -> str:
     """Return how far a side is proven, in words: "bid known to 3.8 %", "ask wholly known", "bid not known yet"."""
     if known_to_pct is None or math.isnan(known_to_pct):

@@ -80,6 +80,7 @@ class LiveBooks:
             sampled_ns=int(table.sampled_ns[index]),
             age_ns=None if not row.last_input_ns else max(0, self._clock.wall_ns() - row.last_input_ns),
             event_ns=row.painted_event_ns,
+            bucket_pct=table.bucket_pct[index].copy(),
             counters={
                 "applied": counters.applied,
                 "gaps": counters.gaps,

@@ -224,6 +224,8 @@ def _coin_facts(engine: MarketEngine, index: int, line: Line) -> tuple[tuple[str
         facts.append((f"best {name}", formats.full(float(table.best[index, side]), 8).rstrip("0").rstrip(".")))
         if band is not None:
             facts.append((f"{name} threshold {DEPTHS_PCT[band]:g} %", f"{threshold[side, band]:.8g}"))
+        if band is not None and table.bucket_pct[index, side, band] > 0:
+            facts.append((f"{name} price buckets", formats.bucket_words(float(table.bucket_pct[index, side, band]))))
         reach = "the whole side" if side_is_complete(side, known) else f"{known:.3g} %"
         facts.append((f"{name} known to", reach))
     counters = row.sync.counters

@@ -317,6 +317,8 @@ class Served:
             "reason": view.reason,
             "live": view.live,
             "mid": (bid + ask) / 2,
+            "bid_bucket_pct": view.bucket_pct[BID].tolist(),
+            "ask_bucket_pct": view.bucket_pct[ASK].tolist(),
             "tick_size": view.tick_size,
             "last_update_id": view.last_update_id,
             "counters": {name.replace(" ", "_"): count for name, count in view.counters.items()},

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+
 from app.domain.health import FeedEvent, FeedHealth
 from app.domain.ids import Market, Venue
+from app.domain.units import DEPTHS_PCT
 from app.indicators.formulas import Convention, Line
 from app.indicators.groups import SubjectMarket
 from app.indicators.window import CoverageArray, DepthWindow, FloatArray, IntArray
@@ -20,7 +23,8 @@ class BookView:
     Levels are best first: price and qty float64 [k], since int64 [k] (UTC ns from which the level is unconfirmed, 0:
     confirmed), index 0 bid and 1 ask of each pair. best, known_to_pct: float64 [2] (NaN: no such side; known_to_pct is
     how far from the best price the side is proven, 100 for a complete bid side, inf for a complete ask side).
-    usd, coins, threshold, unconfirmed (share 0..1): float64 [2, 7]; coverage: uint8 [2, 7].
+    usd, coins, threshold, unconfirmed (share 0..1): float64 [2, 7]; coverage: uint8 [2, 7]. bucket_pct: float64 [2, 7],
+    size in percent of the best price of the buckets a band was summed from, 0: single prices.
     state is a plain word ("live", "waiting for snapshot", ...), reason a sentence when it is not live. age_ns: time
     since the last diff or quote (None: never). sampled_ns: UTC ns the figures belong to.
     """
@@ -46,6 +50,7 @@ class BookView:
     age_ns: int | None
     event_ns: int | None = None
     """Venue time (UTC ns) of the first update that the newest sample takes in; None: it took in nothing new."""
+    bucket_pct: FloatArray = field(default_factory=lambda: np.zeros((2, len(DEPTHS_PCT))))
     counters: dict[str, int] = field(default_factory=dict)
 
 

@@ -86,6 +86,8 @@ class BandTable(QWidget):
             f"Threshold price {formats.price(float(book.threshold[side, band]), book.tick_size)}",
             known.capitalize(),
         ]
+        if book.bucket_pct[side, band] > 0:
+            lines.append(formats.bucket_words(float(book.bucket_pct[side, band])).capitalize())
         if unconfirmed > 0:
             lines.append(f"{formats.percent(unconfirmed * 100, 0)} of the volume rests on unconfirmed levels")
         return "\n".join(lines)
