@@ -55,16 +55,6 @@ class Column:
         """Tell a column of words from one of numbers."""
         return self.source is None
 
-    @property
-    def figure(self) -> Field | Derived | None:
-        """Return `source`."""
-        return self.source
-
-    @property
-    def scale(self) -> float:
-        """Return what the board's value is times to be shown: always 1."""
-        return 1.0
-
 
 def _text(key: str, title: str, help: str) -> Column:
     return Column(key=key, title=title, unit="", kind=ColumnKind.TEXT, source=None, help=help)

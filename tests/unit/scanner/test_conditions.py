@@ -15,13 +15,21 @@ from hypothesis import strategies as st
 from app.domain.ids import Market
 from app.domain.market import Field, TickerUpdate
 from app.scanner.board import Board
-from app.scanner.columns import BY_KEY, COLUMNS, ColumnKind
+from app.scanner.columns import BY_KEY, COLUMNS
 from app.scanner.conditions import MAX_DEPTH, ConditionError, parse
 
 ROWS = (
     (Market.BINANCE_SPOT, "BTCUSDT", {Field.LAST: 63000.0, Field.CHANGE_PCT: 1.5, Field.VOLUME: 9e8}),
-    (Market.BYBIT_LINEAR, "ETHUSDT", {Field.LAST: 3000.0, Field.CHANGE_PCT: -4.0, Field.VOLUME: 4e6}),
-    (Market.HYPERLIQUID_PERP, "kPEPE", {Field.LAST: 0.01, Field.CHANGE_PCT: 12.0, Field.FUNDING: 0.0001}),
+    (
+        Market.BYBIT_LINEAR,
+        "ETHUSDT",
+        {Field.LAST: 3000.0, Field.CHANGE_PCT: -4.0, Field.VOLUME: 4e6, Field.OPEN_INTEREST: 2000.0},
+    ),
+    (
+        Market.HYPERLIQUID_PERP,
+        "kPEPE",
+        {Field.LAST: 0.01, Field.CHANGE_PCT: 12.0, Field.FUNDING: 0.0001, Field.FUNDING_HOURS: 8.0},
+    ),
     (Market.BINANCE_USDM, "SOLUSDT", {Field.LAST: 150.0, Field.VOLUME: 6e6, Field.BID: 149.0, Field.ASK: 151.0}),
 )
 
@@ -61,6 +69,15 @@ def shown(board: Board, text: str) -> str:
         ("-last < -60000", "BTCUSDT"),
         ("2 + 3 * 4 == 14 and last > 1000", "BTCUSDT ETHUSDT"),
         ("last / 0 > 1", ""),
+        ("1 < 2", "BTCUSDT ETHUSDT kPEPE SOLUSDT"),
+        ("NOT Last > 100 OR symbol Contains 'sol'", "kPEPE SOLUSDT"),
+        ("symbol not in ('BTCUSDT', 'ETHUSDT')", "kPEPE SOLUSDT"),
+        ("symbol not contains 'USDT'", "kPEPE"),
+        ("symbol contains ''", "BTCUSDT ETHUSDT kPEPE SOLUSDT"),
+        ("funding_year > 10 and funding_hours == 8", "kPEPE"),
+        ("open_interest_usd > 5M", "ETHUSDT"),
+        ("age < 1", "BTCUSDT ETHUSDT kPEPE SOLUSDT"),
+        ("events == 0 and not events > 0", "BTCUSDT ETHUSDT kPEPE SOLUSDT"),
     ],
 )  # fmt: skip
 def test_a_condition_shows_the_rows_for_which_it_is_true(board: Board, text: str, expected: str) -> None:
@@ -87,7 +104,14 @@ def test_an_unknown_figure_satisfies_neither_a_comparison_nor_its_opposite(board
         ('last == "BTC"', 8, "expected a column or a number"),
         ("symbol == BTC", 10, "in quotes"),
         ('symbol == "BTC', 10, "closing quote"),
-        ("last > 5 & last < 6", 9, "was '&'"),
+        ("last > 5 & last < 6", 9, "expected and, was '&'"),
+        ("last = 5", 5, "expected ==, was '='"),
+        ("change_24h > 3%", 14, "in percent without its sign"),
+        ('venue == "bibit"', 9, "expected binance or bybit or hyperliquid, was bibit; did you mean bybit?"),
+        ('market in ("spot", "perp")', 19, "expected spot or futures, was perp"),
+        ('symbol not > "x"', 11, "expected in or contains after symbol not"),
+        ('symbol == "a\tb"', 10, "characters that can be seen"),
+        ("1+" * 300 + "1 > 2", 400, "at most 400"),
         ("abs(last, 2) > 1", 0, "expected one figure"),
         ("max(last) > 1", 0, "two figures or more"),
         ("venue + 1 > 2", 6, "after venue"),
@@ -120,7 +144,21 @@ def test_any_text_is_read_or_refused_but_never_breaks(text: str) -> None:
         parse(text)
 
 
-KEYS = [column.key for column in COLUMNS if column.kind is not ColumnKind.TEXT]
+WORDS = "last symbol venue ( ) , < >= == + - * / not and or in contains abs max 1 5M 1e9999 'x' \" ?".split()
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join))
+def test_any_jumble_of_its_words_is_read_or_refused_with_a_place_inside_the_text(text: str) -> None:
+    place, condition = 0, None
+    try:
+        condition = parse(text)
+    except ConditionError as error:
+        place = error.position
+    assert 0 <= place <= len(text)
+    assert condition is None or parse(str(condition)) == condition
+
+
+KEYS = [column.key for column in COLUMNS if not column.is_text]
 numbers = st.one_of(
     st.floats(-1e9, 1e9, allow_nan=False).map(repr), st.sampled_from(KEYS), st.sampled_from(["5M", ".5", "1e-3"])
 )
@@ -135,7 +173,15 @@ figures = st.recursive(
     max_leaves=4,
 )
 comparisons = st.tuples(figures, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), figures).map(" ".join)
-texts = st.sampled_from(['venue == "bybit"', 'symbol contains "usdt"', 'market in ("spot", "x")', 'symbol != "kpepe"'])
+texts = st.sampled_from(
+    [
+        'venue == "bybit"',
+        'symbol contains "usdt"',
+        'market in ("spot", "futures")',
+        'symbol not in ("x")',
+        'symbol != "kpepe"',
+    ]
+)
 conditions = st.recursive(
     st.one_of(comparisons, texts),
     lambda inner: st.one_of(
@@ -154,6 +200,16 @@ def test_a_condition_that_is_written_out_reads_the_same(text: str) -> None:
     assert str(again) == str(condition)
 
 
+COMPARE = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
 def row_by_row(term: Any, board: Board, row: int) -> object:
     """Evaluate a term for one row the slow way: floats, None for unknown figures and unknown truth."""
     name = type(term).__name__
@@ -161,7 +217,7 @@ def row_by_row(term: Any, board: Board, row: int) -> object:
         return term.value
     if name == "Figure":
         column = BY_KEY[term.key]
-        value = float(board.values[column.figure, row]) * column.scale
+        value = float(board.values[column.source, row])
         return None if math.isnan(value) else value
     if name == "Arithmetic":
         left, right = row_by_row(term.left, board, row), row_by_row(term.right, board, row)
@@ -180,7 +236,7 @@ def row_by_row(term: Any, board: Board, row: int) -> object:
         return abs(values[0]) if term.name == "abs" else {"min": min, "max": max}[term.name](values)
     if name == "Comparison":
         values = [row_by_row(each, board, row) for each in term.terms]
-        works = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne}  # fmt: skip
+        works = COMPARE
         seen = [
             None if a is None or b is None else works[sign](a, b)
             for a, sign, b in zip(values, term.signs, values[1:], strict=False)
