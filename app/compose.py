@@ -337,6 +337,7 @@ class Desktop:
             books=books,
             series=series,
             status=live_status,
+            engines=core.engines,
             watch=core.watch,
             server=server,
             time_links=TimeLinks(),

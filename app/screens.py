@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from app.domain.clock import Clock
+from app.domain.ids import Market
 from app.settings.store import Settings
 from app.ui.registry import PanelKind, PanelRegistry
 from app.viewmodels.linking import LinkBus
 
 if TYPE_CHECKING:
     from app.server.service import LocalServer
+    from app.services.pipeline import MarketEngine
     from app.services.watching import Watch
     from app.ui.panels.base import Panel
     from app.viewmodels.live_books import LiveBooks
@@ -28,6 +30,7 @@ class Sources:
     books: LiveBooks
     series: LiveSeries
     status: LiveStatus
+    engines: Mapping[Market, MarketEngine]
     watch: Watch
     server: LocalServer
     time_links: TimeLinks
@@ -99,8 +102,11 @@ class Screens:
     def _scanner(self) -> Panel:
         from app.ui.panels.scanner import ScannerPanel
         from app.viewmodels.scanner import ScannerModel
+        from app.viewmodels.scanner_books import ScannerBooks
 
-        panel = ScannerPanel(ScannerModel(self._ready.watch.scanning, self._links))
+        ready = self._ready
+        books = ScannerBooks(ready.watch, ready.engines)
+        panel = ScannerPanel(ScannerModel(ready.watch.scanning, books, self._links))
         panel.alert_wanted.connect(self._new_alert)
         return panel
 
