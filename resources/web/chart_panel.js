@@ -10,6 +10,7 @@ import { lowerBound, COVERAGE_WORDS } from "./series.js";
 import { capital, clock, coverageWords, isNumber, known, plain, ratio, UNKNOWN, volume, zoneName } from "./text.js";
 
 const MOST_FIGURES = 6;
+const SHORT = { missing: "not known", partial: "partial", floor: "a floor", exact: "exact" };
 
 export class ChartPanel extends Panel {
   constructor(tile, options) {
@@ -120,7 +121,7 @@ export class ChartPanel extends Panel {
       const shown = message.lines.filter((line) => this.partsOf(line));
       const order = ["missing", "partial", "floor", "exact"];
       const worst = order[Math.min(...shown.map((line) => Math.max(0, order.indexOf(line.coverage))), 3)];
-      const word = coverageWords(worst);
+      const word = SHORT[worst];
       if (!GROUPS.includes(this.tile.subject)) return word;
       if (isNumber(message.exact)) return `${message.exact} of ${message.total} books exact`;
       return `${message.included} of ${message.total} books, ${word}`;

@@ -4,7 +4,7 @@
 // phase: "connecting" (first try), "live", "polling" (values come over HTTP), "lost" (nothing comes),
 // "locked" (the server answers, but this browser has not opened the link with the token).
 
-import { clock, milliseconds } from "./text.js";
+import { clock, milliseconds, zoneName } from "./text.js";
 import { indicatorKey, symbolKey } from "./store.js";
 
 const SILENCE_MS = 5000;
@@ -97,7 +97,7 @@ export class Link {
   sentence(at) {
     const seconds = Math.ceil(Math.max(0, this.nextTryAt - at) / 1000);
     const next = this.socket || !seconds ? "Trying again now." : `Trying again in ${seconds} s.`;
-    const since = this.lostSince === null ? "" : ` Nothing new since ${clock(this.lostSince, this.zone)}`;
+    const since = this.lostSince === null ? "" : ` Nothing new since ${clock(this.lostSince, this.zone)} ${zoneName(this.zone, this.lostSince)}`;
     switch (this.phase) {
       case "live":
         return ["Connected.", Number.isFinite(this.lagMs) ? `Answers in ${milliseconds(this.lagMs)}.` : ""];

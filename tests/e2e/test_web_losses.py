@@ -150,6 +150,7 @@ def test_values_that_stop_while_the_server_lives_are_covered_with_the_reason(win
     served.tell("red the venue closed the connection")
     served.tell("still")
     window.wait("return document.querySelector('.chart').dataset.stale")
+    assert window.run("return document.querySelector('.chart .veil').getBoundingClientRect().height") > 100
     veil = window.text(".chart .veil")
     assert "No new value since" in veil
     assert "Binance SPOT is down (the venue closed the connection)" in veil
@@ -171,3 +172,21 @@ def test_waits_grow_are_never_the_same_and_have_an_end(window: Browser, served: 
     assert max(waits) <= 15_000
     assert min(waits[8:]) >= 7_500
     assert len({round(wait, 3) for wait in waits[8:]}) > 25
+
+
+def test_an_answer_over_http_after_a_silence_brings_the_next_try_forward(window: Browser, served: Served) -> None:
+    go_live(window, served)
+    found = window.run("""
+        const { Link } = await import('/link.js');
+        const { Store } = await import('/store.js');
+        const link = new Link(new Store(), 'utc');
+        link.ask = async () => ({ type: 'status', time: 1, mode: 'LIVE', feeds: [] });
+        link.nextTryAt = 1e12;
+        await link.poll(0);
+        const untouched = link.nextTryAt;
+        link.ask = async () => { throw new TypeError('no answer'); };
+        await link.poll(0);
+        link.ask = async () => ({ type: 'status', time: 2, mode: 'LIVE', feeds: [] });
+        await link.poll(0);
+        return [untouched, link.nextTryAt, link.pollFailures];""")
+    assert found == [1e12, 0, 0]
