@@ -53,6 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="let a venue of the demo fail on command",
     )
     desktop.add_argument("--screenshot", type=Path, metavar="DIR", help="save pictures of the window and its panels")
+    desktop.add_argument("--layout", metavar="NAME", help="open this layout, e.g. Market")
     desktop.add_argument("--measure", type=Path, metavar="FILE", help="write latency and load figures as JSON")
     desktop.add_argument("--after", type=float, metavar="S", help="seconds until --screenshot, --measure and --quit")
     desktop.add_argument("--quit", action="store_true", help="stop after that")
@@ -176,6 +177,7 @@ def _desktop(args: argparse.Namespace, paths: object) -> int:
         after_s=args.after,
         quit_after=args.quit,
         measure=args.measure,
+        layout=args.layout,
         started=_STARTED,
     )
     return run_desktop(options)

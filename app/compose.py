@@ -66,6 +66,7 @@ class DesktopOptions:
     after_s: float | None = None
     quit_after: bool = False
     measure: Path | None = None
+    layout: str | None = None
     argv: tuple[str, ...] = ("fathom",)
     started: float = field(default_factory=time.perf_counter)
 
@@ -141,6 +142,7 @@ class Desktop:
             async with AsyncExitStack() as stack:
                 if await self._assemble_unless_stopped(stack, status):
                     window.populate()
+                    self._choose_layout(window)
                     self._notifier = Notifier(window)
                     self._notifier.clicked.connect(self.bring_to_front)
                     stack.callback(self._notifier.shut)
@@ -158,6 +160,17 @@ class Desktop:
             self._window = None
             await window.shut()
         return code
+
+    def _choose_layout(self, window: MainWindow) -> None:
+        """Open the layout that was asked for."""
+        name = self.options.layout
+        if name is None:
+            return
+        known = window.perspective_names()
+        if name in known:
+            window.switch_perspective(name)
+        else:
+            self._notices.append(f"There is no layout {name!r}; there are {', '.join(known)}.")
 
     async def _assemble_unless_stopped(self, stack: AsyncExitStack, status: StatusModel) -> bool:
         """Build everything; False when the end was asked for meanwhile."""

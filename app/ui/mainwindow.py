@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("fathom.ui.window")
 
+_SETTLE_S: Final = 0.4
+"""How long a panel that was behind others takes to lay itself out and read its figures."""
+
 STATUS_MS: Final = 500
 TIMING_TICKS: Final = 4
 MAX_RECENT: Final = 8
@@ -565,19 +568,29 @@ class MainWindow(QMainWindow):
 
 
 async def capture_screenshots(window: MainWindow, directory: Path) -> list[Path]:
-    """Write a PNG of the window and of each open panel; return the paths, the window first. Raises OSError."""
+    """Write a PNG of the window and of each open panel; return the paths, the window first. Raises OSError.
+
+    Panels behind others are brought to the front one after the other, and put back.
+    """
     from app.ui.dialogs.ask import write_png
 
     window.frame_clock.tick()
     await asyncio.sleep(0)
-    targets: list[tuple[str, QWidget]] = [("window", window)]
-    targets += [(f"panel-{entry.name.replace(':', '-')}", entry.panel) for entry in window.docks.panels()]
-    paths = []
-    for name, widget in targets:
-        path = directory / f"{name}.png"
-        write_png(path, widget.grab())
-        paths.append(path)
+    paths = [directory / "window.png"]
+    write_png(paths[0], window.grab())
+    in_front = [entry for entry in window.docks.panels() if entry.panel.isVisible()]
+    for entry in window.docks.panels():
+        if not entry.panel.isVisible():
+            entry.dock.setAsCurrentTab()
+            await asyncio.sleep(_SETTLE_S)
+            window.frame_clock.tick()
         await asyncio.sleep(0)
+        path = directory / f"panel-{entry.name.replace(':', '-')}.png"
+        write_png(path, entry.panel.grab())
+        paths.append(path)
+    for entry in in_front:
+        if not entry.panel.isVisible():
+            entry.dock.setAsCurrentTab()
     return paths
 
 

@@ -58,10 +58,10 @@ MARKET: Final = Arrangement(
     places=(
         Place(kind=SCANNER, side=Side.LEFT),
         Place(kind=LADDER, side=Side.RIGHT),
-        Place(kind=ALERTS, side=Side.BOTTOM, beside=0),
+        Place(kind=FEEDS, side=Side.BOTTOM, beside=0),
         _chart("bid-ask", "BTCUSDT", "A", Side.BOTTOM, 1),
-        Place(kind=FEEDS, side=Side.TAB, beside=2),
         Place(kind=SERVER, side=Side.TAB, beside=2),
+        Place(kind=ALERTS, side=Side.TAB, beside=2),
     ),
     shares=((0, (68, 32)), (1, (58, 42))),
 )

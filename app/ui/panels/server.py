@@ -30,7 +30,7 @@ from app.viewmodels import formats
 from app.viewmodels.server import VIEWS, ServerModel
 
 QR_SIZE: Final = 148
-WIDTHS: Final = (120, 130, 66, 52, 60, 60, 56, 64)
+WIDTHS: Final = (130, 150, 76, 62, 76, 76, 76, 84)
 OFF: Final = (
     "The local server is off. Switched on, a browser on this machine can show charts, scanner and feeds on a second "
     "screen. It is view-only and asks for the token in the link."
