@@ -135,13 +135,18 @@ class Watch:
         await asyncio.to_thread(self.alerting.load)
         for sentence in self.alerting.notes:
             self._on_notice(sentence)
+        writing: asyncio.Future[None] | None = None
         try:
             while True:
                 await asyncio.sleep(STEP_NS / NS_PER_S)
                 now_ns = clock.wall_ns()
                 self.advance(now_ns)
                 if self.alerting.due_to_save(now_ns):
-                    await asyncio.to_thread(self.alerting.save(now_ns))
+                    writing = asyncio.ensure_future(asyncio.to_thread(self.alerting.save(now_ns)))
+                    await asyncio.shield(writing)
         finally:
-            if self.alerting.due_to_save(clock.wall_ns() + 60 * NS_PER_S):
-                self.alerting.save(clock.wall_ns())()
+            if writing is not None:
+                await writing  # a thread goes on when its task ends; two writers would spoil the file
+            now_ns = clock.wall_ns()
+            if self.alerting.due_to_save(now_ns + 60 * NS_PER_S):
+                self.alerting.save(now_ns)()
