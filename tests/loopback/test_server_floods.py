@@ -12,10 +12,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.server import ServerProtocol
 
 from app.domain.ids import Market
 from app.server.client import Client
-from app.server.limits import Limits
+from app.server.limits import SEND_BUFFER_BYTES, Admission, Limits
+from app.server.target import Target
 from tests.loopback.server_rig import TOKEN, ServerRig, hear, say, serving
 from tests.loopback.server_stand_in import StandInData
 
@@ -103,6 +105,20 @@ async def test_a_frozen_reader_is_dropped_and_the_others_lose_nothing() -> None:
         assert all(frames > 5 for frames in await asyncio.gather(*readers))
         assert len(rig.server.status.clients) == 3
         assert [event.text for event in rig.events if "too slow" in event.text] != []
+
+
+async def test_the_kernel_holds_little_for_a_client_so_that_a_frozen_one_shows_soon() -> None:
+    async with serving() as rig, rig.client():
+        (here,) = await clients_of(rig)
+        raw = here.transport.get_extra_info("socket")
+        assert raw.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * SEND_BUFFER_BYTES
+
+
+async def test_a_client_that_hung_up_before_it_was_let_in_takes_no_place() -> None:
+    admission = Admission(Limits())
+    gone = Client(ServerProtocol(), None, admission=admission, peers=set())
+    gone.enter(Target("/ws"), 1)
+    assert (admission.clients, gone.target) == (0, None)
 
 
 async def test_a_slow_reader_gets_fewer_frames_but_ends_with_every_last_value() -> None:

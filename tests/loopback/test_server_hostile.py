@@ -177,6 +177,13 @@ async def test_whoever_says_nothing_is_closed_after_the_time_for_it() -> None:
         await rig.until(lambda: rig.server.figures()["dropped"] == {"token required": 1})
 
 
+async def test_a_wrong_token_in_the_header_is_answered_before_the_upgrade() -> None:
+    async with serving() as rig:
+        answer = await rig.knock("Authorization: Bearer wrong", token=False)
+        assert (answer.status, answer.json()["error"]) == (401, "wrong_token")
+        assert not rig.server._admission.clients
+
+
 async def test_only_get_and_head_are_known() -> None:
     async with serving() as rig:
         for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"):
