@@ -16,7 +16,7 @@ from app.scanner.moment import CEASED, Moment, Stretches, slots_of
 from app.scanner.thresholds import Thresholds
 
 _RESET: Final = 0.5
-"""Turnover that falls under this share of itself at once is being counted anew."""
+"""Turnover that falls under this share of itself at once is counted anew, or wrong for a moment."""
 _DAY_S: Final = 86_400.0
 _LEAST_NORMAL: Final = 0.75
 
@@ -40,6 +40,8 @@ class SpikeDetector:
         self._normal = Normal(windows, min(warmup, windows), capacity)
         self._past = Past(self._slots, capacity)
         self._volume: FloatArray = np.full(capacity, np.nan)
+        self._fell_from: FloatArray = np.full(capacity, np.nan)
+        """Turnover of 24 h from which it fell at once, until it is back there."""
         self._trigger = Trigger(thresholds.cooldown_ns, capacity)
 
     def grow(self, capacity: int) -> None:
@@ -47,6 +49,7 @@ class SpikeDetector:
         self._normal.grow(capacity)
         self._past.grow(capacity)
         self._volume = widened(self._volume, capacity, np.nan)
+        self._fell_from = widened(self._fell_from, capacity, np.nan)
         self._trigger.grow(capacity)
 
     def advance(self, moment: Moment) -> list[ScanEvent]:
@@ -73,10 +76,13 @@ class SpikeDetector:
         n = moment.rows
         told = moment.figure(Field.VOLUME)
         volume = np.where(moment.fresh & (told >= 0.0) & np.isfinite(told), told, np.nan)
-        held = self._volume[:n]
-        anew = volume < held * _RESET
+        held, fell_from = self._volume[:n], self._fell_from[:n]
+        fell, back = volume < held * _RESET, volume > fell_from * _RESET
+        anew = fell | back  # neither the fall nor the way back is trading
         if anew.any():
             self._past.forget(anew)
+            fell_from[back] = np.nan
+            fell_from[fell] = held[fell]
         np.copyto(held, volume, where=~np.isnan(volume))
         self._past.take(moment.slot, moment.now_ns, volume)
         return volume
