@@ -1,4 +1,4 @@
-"""What watches the market beside the screens: books on the board, indicators, alerts, the same again in a second run."""
+"""What watches the market beside the screens: books on the board, indicators, alerts; twice the same, and on disk."""
 
 from __future__ import annotations
 
@@ -328,11 +328,16 @@ async def test_a_run_remembers_rules_and_says_what_it_could_not_read(tmp_path: P
     path = tmp_path / "alerts.json"
     path.write_text("{")
     said: list[str] = []
+    told = asyncio.Event()
+
+    def say(sentence: str) -> None:
+        said.append(sentence)
+        told.set()
+
     engine, _ = engine_of(BTC)
-    watch = Watch(Settings(), {SPOT: engine}, lambda: (), path, on_notice=said.append)
+    watch = Watch(Settings(), {SPOT: engine}, lambda: (), path, on_notice=say)
     running = asyncio.create_task(watch.run(SystemClock()))
-    while not said:
-        await asyncio.sleep(0.01)
+    await told.wait()
     assert "could not be read" in said[0]
     watch.alerting.put(rule(AlertKind.CONDITION, condition="last > 1"))
     running.cancel()
