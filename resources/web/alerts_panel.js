@@ -23,6 +23,7 @@ export class AlertsPanel extends Panel {
     this.empty.hidden = shown.length > 0;
     write(this.detail, shown.length ? `${store.alerts.length} since this page was opened` : "");
     this.list.replaceChildren(...shown.map((alert) => element("li", {},
-      element("time", { text: clock(alert.time, zone) }), element("span", { text: plain(alert.text, 300) }))));
+      element("time", { text: clock(alert.time, zone) }), element("span", { class: "rule", text: plain([alert.rule, alert.subject].filter(Boolean).join(" · "), 80) }),
+      element("span", { text: plain(alert.text, 300) }))));
   }
 }

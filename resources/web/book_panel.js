@@ -33,9 +33,9 @@ export class BookPanel extends Panel {
     const held = this.find(scene.store);
     const tick = held && held.tick;
     const snapshot = held && held.snapshot;
-    const time = tick ? tick.time - (tick.age_ms || 0) : NaN;
+    const time = tick && isNumber(tick.time) ? tick.time : NaN;
     const ageMs = scene.now - time;
-    this.cover(this.veilWords(scene, tick, time, ageMs));
+    this.cover(this.veilWords(scene, tick, snapshot, time, ageMs));
     const revision = `${held ? held.revision : 0}`;
     if (!tick || revision === this.revision) return;
     this.revision = revision;
@@ -64,13 +64,16 @@ export class BookPanel extends Panel {
     return found;
   }
 
-  veilWords(scene, tick, time, ageMs) {
+  veilWords(scene, tick, snapshot, time, ageMs) {
     if (scene.isLost) return "";
     const { symbol, venue, market } = this.tile;
     if (!tick) {
       return refusalWords(scene.store, this.needs().books.map(bookKey)) || `Waiting for the book of ${plain(symbol)}.`;
     }
-    return ageMs > STALE_MS ? staleWords(scene.store.status, venue, [market], time, ageMs, scene.zone) : "";
+    if (!(ageMs <= STALE_MS)) return staleWords(scene.store.status, venue, [market], time, ageMs, scene.zone);
+    if (tick.state === "live") return "";
+    const reason = (snapshot && snapshot.reason) || "";
+    return `${plain(symbol)}: ${plain(tick.state)}${reason ? ` (${plain(reason, 160)})` : ""}. What is shown is not live.`;
   }
 
   fillQuote(tick) {

@@ -12,8 +12,8 @@ const EXACT = 3;
 /**
  * Paint one chart.
  *
- * `view`: curves [{series, line, colour, isThick, tag}], from and to (UTC ms), isMoney, reference, zone, colours, font
- * (px), isStale, crosshair (x in px or null), format(value). Returns the plot's rectangle for the crosshair.
+ * `view`: curves [{series, line, colour, isThick, isStale, tag}], from and to (UTC ms), isMoney, reference, zone, colours, font
+ * (px), crosshair (x in px or null), format(value). Returns the plot's rectangle for the crosshair.
  */
 export function paint(canvas, view) {
   const ratio = window.devicePixelRatio || 1;
@@ -112,7 +112,7 @@ function paintCurve(context, view, curve, plot, x, y, ratio) {
   const { times } = series;
   const thickness = Math.max(1, view.font / 12) * (curve.isThick ? 2 : 1.25);
   context.lineWidth = thickness;
-  context.strokeStyle = view.isStale ? view.colours.muted : curve.colour;
+  context.strokeStyle = curve.isStale ? view.colours.muted : curve.colour;
   context.lineJoin = "round";
   const start = Math.max(0, lowerBound(times, view.from) - 1);
   const column = 1 / ratio;
@@ -220,7 +220,7 @@ function paintTags(context, view, plot, tags, axisWidth) {
   const indent = view.font * 0.5;
   for (const { curve, size, from, middle } of tags) {
     const isExact = curve.lastCoverage === COVERAGE_WORDS[EXACT];
-    const colour = view.isStale ? view.colours.muted : curve.colour;
+    const colour = curve.isStale ? view.colours.muted : curve.colour;
     const left = plot.width + indent;
     const width = axisWidth - indent - 1;
     context.strokeStyle = colour;

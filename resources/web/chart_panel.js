@@ -5,9 +5,9 @@ import { lineColour, lineParts } from "./colours.js";
 import { dress, element, mark, rem, show, write } from "./dom.js";
 import { seriesKey } from "./link.js";
 import { GROUPS, INDICATORS, SPANS } from "./options.js";
-import { Panel, refusalWords, STALE_MS, staleWords } from "./panel.js";
+import { feedWords, Panel, refusalWords, STALE_MS, staleWords } from "./panel.js";
 import { lowerBound, COVERAGE_WORDS } from "./series.js";
-import { capital, clock, coverageWords, isNumber, known, plain, ratio, UNKNOWN, volume, zoneName } from "./text.js";
+import { age, capital, clock, coverageWords, isNumber, known, plain, ratio, UNKNOWN, volume, zoneName } from "./text.js";
 
 const MOST_FIGURES = 6;
 const SHORT = { missing: "not known", partial: "partial", floor: "a floor", exact: "exact" };
@@ -51,17 +51,15 @@ export class ChartPanel extends Panel {
   }
 
   render(scene) {
+    const needs = this.needs().indicators;
+    const newest = needs.map((need) => scene.store.seriesOf(seriesKey(need)).newest);
     const curves = this.curves(scene);
-    const newest = this.needs().indicators.map((need) => scene.store.seriesOf(seriesKey(need)).newest);
-    const times = newest.filter(Boolean).map((message) => message.time - (message.age_ms || 0));
-    const time = times.length ? Math.max(...times) : NaN;
-    const ageMs = scene.now - time;
-    const isStale = scene.isLost || !(ageMs <= STALE_MS);
-    this.cover(this.veilWords(scene, curves, time, ageMs));
-    write(this.detail, this.knownWords(newest));
-    this.fillFigures(curves, isStale);
+    const times = newest.map((message) => (message ? message.time : NaN));
+    this.cover(this.veilWords(scene, curves, times.filter(isNumber)));
+    write(this.detail, this.knownWords(newest, scene));
+    this.fillFigures(curves);
     this.fillLegend(curves);
-    this.draw(scene, curves.filter((curve) => !this.hidden.has(curve.name)), isStale);
+    this.draw(scene, curves.filter((curve) => !this.hidden.has(curve.name)));
   }
 
   /** Return every curve the tile names for which there is a line, in the order of markets and depths. */
@@ -78,6 +76,7 @@ export class ChartPanel extends Panel {
         const lastValue = given && isNumber(given.value) ? given.value : NaN;
         const coverage = given ? (given.unconfirmed > 0 && given.coverage === "floor" ? "partial" : given.coverage) : "missing";
         found.push({
+          isStale: scene.isLost || !series.newest || !(scene.now - series.newest.time <= STALE_MS),
           series,
           line,
           name: `${need.marketType}/${line.key}`,
@@ -100,24 +99,29 @@ export class ChartPanel extends Panel {
     return isShown ? parts : null;
   }
 
-  veilWords(scene, curves, time, ageMs) {
+  veilWords(scene, curves, times) {
     if (scene.isLost) return "";
-    const about = plain(this.tile.subject);
-    if (!curves.length || !isNumber(time)) {
+    const { subject, venue, markets } = this.tile;
+    const about = plain(subject);
+    if (!curves.length || !times.length) {
       const refusal = refusalWords(scene.store, this.needs().indicators.map(seriesKey));
-      if (refusal) return refusal;
-      return `Waiting for the first value of ${about}. It appears when the books are primed (see Feeds).`;
+      return refusal || `Waiting for the first value of ${about}. It appears when the books are primed (see Feeds).`;
     }
-    if (curves.every((curve) => !isNumber(curve.lastValue)) && ageMs <= STALE_MS) {
-      return `${about}: the books are not primed deep enough for a value yet.`;
+    if (curves.every((curve) => curve.isStale)) {
+      const time = Math.max(...times);
+      return staleWords(scene.store.status, venue, markets, time, scene.now - time, scene.zone);
     }
-    return ageMs > STALE_MS ? staleWords(scene.store.status, this.tile.venue, this.tile.markets, time, ageMs, scene.zone) : "";
+    if (curves.every((curve) => curve.isStale || !isNumber(curve.lastValue))) {
+      return `${about}: no book is primed deep enough for a value now.${feedWords(scene.store.status, venue, markets)}`;
+    }
+    return "";
   }
 
-  /** Return the coverage in words: "92 of 100 books", per market where these differ. */
-  knownWords(newest) {
+  /** Return the coverage in words: "92 of 100 books, partial", per market where these differ. */
+  knownWords(newest, scene) {
     const texts = newest.map((message) => {
       if (!message || !isNumber(message.total)) return "no value yet";
+      if (scene.now - message.time > STALE_MS) return `no new value for ${age(scene.now - message.time)}`;
       const shown = message.lines.filter((line) => this.partsOf(line));
       const order = ["missing", "partial", "floor", "exact"];
       const worst = order[Math.min(...shown.map((line) => Math.max(0, order.indexOf(line.coverage))), 3)];
@@ -131,13 +135,13 @@ export class ChartPanel extends Panel {
   }
 
   /** Show the newest values in figures; each is the legend of its curve as well. */
-  fillFigures(curves, isStale) {
+  fillFigures(curves) {
     for (const curve of curves) {
       const { reference } = this.facts;
       const side = reference === null || !isNumber(curve.lastValue) ? 0 : Math.sign(curve.lastValue - reference);
       const { value } = this.row(curve);
       write(value, `${side ? `${side > 0 ? "▲" : "▼"} ` : ""}${curve.tag}`);
-      dress(value, `figure ${side > 0 ? "up" : side < 0 ? "down" : ""} ${isStale ? "stale" : ""}`);
+      dress(value, `figure ${side > 0 ? "up" : side < 0 ? "down" : ""} ${curve.isStale ? "stale" : ""}`);
       const meaning = side ? `, ${side > 0 ? "bids" : "asks"} heavier` : "";
       mark(value, "title", `${curve.tag}: ${coverageWords(curve.lastCoverage)}${meaning}`);
     }
@@ -179,11 +183,11 @@ export class ChartPanel extends Panel {
     this.drawn = "";
   }
 
-  draw(scene, curves, isStale) {
+  draw(scene, curves) {
     const to = isNumber(scene.now) ? scene.now : Date.now();
     const font = rem() * 0.6875;
     // nothing is painted twice: a paused or lost chart costs nothing
-    const drawn = [curves.map((curve) => `${curve.name}${curve.series.revision}`), Math.round(to / 200), isStale,
+    const drawn = [curves.map((curve) => [curve.name, curve.series.revision, curve.isStale]), Math.round(to / 200),
       this.crosshair, this.canvas.clientWidth, this.canvas.clientHeight, font, scene.look].join("|");
     if (drawn === this.drawn) return;
     this.drawn = drawn;
@@ -197,7 +201,6 @@ export class ChartPanel extends Panel {
       zone: scene.zone,
       colours: scene.colours,
       font,
-      isStale,
       crosshair: this.crosshair,
     });
     this.shown = { curves, zone: scene.zone };

@@ -19,10 +19,10 @@ export function ageOf(row, at) {
   return (isNumber(row.data.age_ms) ? row.data.age_ms : NaN) + (at - row.at);
 }
 
-/** Return what is paid per year at a funding per interval, NaN where the interval is not known. */
-function yearly(row) {
-  const hours = row.data.funding_interval_h;
-  return isNumber(row.data.funding) && isNumber(hours) && hours > 0 ? row.data.funding * 100 * (8760 / hours) : NaN;
+/** Return what a funding comes to in a year, "" where that is not known. */
+function yearly({ data }) {
+  if (!isNumber(data.funding_year_pct)) return "";
+  return `${percent(data.funding_year_pct)} a year${isNumber(data.funding_hours) ? `, paid every ${data.funding_hours} h` : ""}`;
 }
 
 export const COLUMNS = [
@@ -45,13 +45,15 @@ export const COLUMNS = [
   { key: "funding", label: "Funding %", long: "Funding per interval, percent", width: 6.4, rank: 6, value: number("funding"),
     text: (row) => (isNumber(row.data.funding) ? signed(row.data.funding * 100, 4) : UNKNOWN),
     dress: (row) => sided(Math.round(row.data.funding * 1e6)),
-    title: (row) => (isNumber(yearly(row)) ? `${percent(yearly(row), 1)} a year, paid every ${row.data.funding_interval_h} h` : "") },
+    title: yearly },
   { key: "open_interest_usd", label: "Open int.", long: "Open interest in USD", width: 5.8, rank: 9, value: number("open_interest_usd"),
     text: (row) => volume(row.data.open_interest_usd), title: (row) => grouped(row.data.open_interest_usd) },
   { key: "delta", label: "Delta", long: "Depth bid/ask", width: 5.2, rank: 4, value: number("delta"),
     text: (row) => (isNumber(row.data.delta) ? arrow(Math.round((row.data.delta - 1) * 100)) : "")
       + known(row.data.delta, row.data.delta_coverage || "exact", (value) => ratio(value, 2)),
     dress: (row) => (isNumber(row.data.delta) ? sided(Math.round((row.data.delta - 1) * 100)) : "") },
+  { key: "events", label: "Events", long: "Recent events of the instrument", width: 4.8, rank: 7.5, value: number("events"),
+    text: (row) => grouped(row.data.events) },
   { key: "age", label: "Age", long: "Time since the last change", width: 4.2, rank: 4.5, value: (row, at) => ageOf(row, at),
     text: (row, at) => shortAge(ageOf(row, at)) },
 ];

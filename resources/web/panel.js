@@ -39,14 +39,19 @@ export function feedOf(venue, market) {
   return `${venue}.${market === "SPOT" ? "spot" : FUTURES_WORDS[venue] || "futures"}`;
 }
 
-/** Return why a value of a market does not move, in one sentence. */
-export function staleWords(status, venue, markets, time, ageMs, zone) {
+/** Return which feeds of a venue's markets are not well, in sentences; "" when all are. */
+export function feedWords(status, venue, markets) {
   const feeds = (status && status.feeds) || [];
-  const reasons = markets.map((market) => feeds.find((feed) => feed.feed === feedOf(venue, market)))
+  const ill = markets.map((market) => feeds.find((feed) => feed.feed === feedOf(venue, market)))
     .filter((feed) => feed && feed.light !== "green")
     .map((feed) => `${plain(feed.title)} is ${plain(feed.word)}${feed.reason ? ` (${plain(feed.reason, 120)})` : ""}`);
+  return ill.length ? ` ${ill.join("; ")}.` : "";
+}
+
+/** Return why a value of a market does not move, in sentences. */
+export function staleWords(status, venue, markets, time, ageMs, zone) {
   const since = isNumber(time) ? ` since ${clock(time, zone)} (${age(ageMs)})` : " yet";
-  return `No new value${since}.${reasons.length ? ` ${reasons.join("; ")}.` : ""} It goes on by itself.`;
+  return `No new value${since}.${feedWords(status, venue, markets)} It goes on by itself.`;
 }
 
 /** Return the server's own sentence on why it does not have any of these, "" when it has one of them. */

@@ -160,6 +160,28 @@ def test_values_that_stop_while_the_server_lives_are_covered_with_the_reason(win
     window.wait("return !document.querySelector('.chart').dataset.stale")
 
 
+def test_one_market_that_stops_beside_one_that_lives_is_told_apart(window: Browser, served: Served) -> None:
+    window.forget_cookies()
+    window.open(f"{served.link}&view=total-delta")
+    window.wait("return document.querySelectorAll('.figure').length === 2")
+    served.tell("still spot")
+    stale = "return [...document.querySelectorAll('.figure')].map((node) => node.classList.contains('stale'))"
+    window.wait(f"return (function () {{ {stale} }})()[0]")
+    assert window.run(stale) == [True, False]
+    assert "SPOT no new value for" in window.text(".chart .detail")
+    assert window.run("return document.querySelector('.chart .veil').hidden")
+
+
+def test_a_book_that_waits_is_not_shown_as_live(window: Browser, served: Served) -> None:
+    go_live(window, served)
+    served.tell("unsynced sequence gap, a new snapshot is asked for")
+    window.wait("return document.querySelector('.book .veil').textContent.includes('sequence gap')")
+    assert "BTCUSDT: waiting for snapshot (sequence gap, a new snapshot is asked for)" in window.text(".book .veil")
+    assert window.run("return document.querySelector('.book').dataset.stale") == "yes"
+    served.tell("moving")
+    window.wait("return !document.querySelector('.book').dataset.stale")
+
+
 def test_waits_grow_are_never_the_same_and_have_an_end(window: Browser, served: Served) -> None:
     go_live(window, served)
     waits = window.run("""

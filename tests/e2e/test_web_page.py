@@ -238,7 +238,7 @@ def test_the_table_keeps_its_important_columns_on_a_phone(page: Browser, served:
     assert columns(page) == ["symbol", "price", "change_24h", "volume_24h"]
     assert "BN·F" in page.text(".scanner tbody")
     page.set_size(1600, 900)
-    page.wait("return document.querySelectorAll('.scanner th[data-column]').length === 15")
+    page.wait("return document.querySelectorAll('.scanner th[data-column]').length === 16")
 
 
 def test_a_television_gets_larger_letters_in_the_same_frame(page: Browser, served: Served) -> None:

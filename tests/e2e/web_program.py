@@ -1,8 +1,9 @@
 """A program around the real local server for tests of its page: a hundred moving instruments, in its own process.
 
 It prints one JSON line (url, link, token) and obeys lines on standard input until that ends: `still` (no value moves
-any more), `moving`, `red` (a feed fails and says why), `alert TEXT`. Some books are known to floors only, the stored
-past has a gap, and some symbols have names made by an enemy.
+any more), `still spot`, `unsynced TEXT` (books wait), `red TEXT` (a feed fails and says why), `moving` (all is well
+again), `alert TEXT`. Some books are known to floors only, the stored past has a gap, and some symbols have names made
+by an enemy.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class Program(StandInData):
         self.opening = [90_000.0 / (1 + n % (len(COINS) + len(HOSTILE))) ** 2 for n in range(len(self.listed))]
         self.price = [value * self._random.uniform(0.93, 1.09) for value in self.opening]
         self.is_still = False
+        self.still_market: Market | None = None
+        self.unsynced = ""
         self.still_ms = 0
         self.red = ""
 
@@ -88,6 +91,9 @@ class Program(StandInData):
             "spread_bp": 0.1 + place / 8,
             "funding": 0.0001 * math.cos(place) if is_future else math.nan,
             "open_interest_usd": 9e9 / (1 + place) if is_future else math.nan,
+            "funding_hours": 8 if is_future else math.nan,
+            "funding_year_pct": 10.95 * math.cos(place) if is_future else math.nan,
+            "events": place % 3,
             "delta": 1 + 0.4 * math.sin(price / opening * 40 + place),
         }
 
@@ -97,6 +103,7 @@ class Program(StandInData):
         ask = [value * 0.93 for value in bid]
         words = ["exact"] * 4 + ["floor"] * 2 + ["partial"] if is_future else ["exact"] * 7
         return super().tick(key) | {
+            "state": "waiting for snapshot" if self.unsynced else "live",
             **{"bid_usd": bid, "ask_usd": ask, "bid_coverage": words, "ask_coverage": words},
             **{"bid_unconfirmed": [0.0] * 6 + [0.2 if is_future else 0.0], "ask_unconfirmed": [0.0] * 7},
         }
@@ -106,6 +113,7 @@ class Program(StandInData):
         size = self._random.uniform
         known_to = [11.4, 9.8] if key.market is not Market.BINANCE_SPOT else [None, None]
         return super().snapshot(key, levels) | {
+            "reason": self.unsynced,
             "known_to_pct": known_to,
             "bids": [[price * (1 - n / 5000), size(0.1, 40)] for n in range(1, levels + 1)],
             "asks": [[price * (1 + n / 5000), size(0.1, 40)] for n in range(1, levels + 1)],
@@ -114,12 +122,13 @@ class Program(StandInData):
     # -- indicators ----------------------------------------------------------------------------------------------
 
     def indicator(self, key: IndicatorKey) -> Json:
-        now = self.still_ms if self.is_still else self.now_ms()
+        is_still = self.is_still or key.market is self.still_market
+        now = self.still_ms if is_still else self.now_ms()
         found = super().indicator(key)
         for line in found["lines"]:
             line["value"], line["coverage"] = self._value(key, line["key"], now)
         is_whole = key.market is Market.BINANCE_SPOT
-        age_ms = self.now_ms() - now if self.is_still else 20
+        age_ms = self.now_ms() - now if is_still else 20
         return found | {"time": now, "age_ms": age_ms, "included": 100 if is_whole else 92, "total": 100}
 
     def _value(self, key: IndicatorKey, line_key: str, at_ms: int) -> tuple[float, str]:
@@ -161,9 +170,12 @@ async def _keep_moving(data: Program) -> None:
 def _obey(data: Program, line: str) -> None:
     word, _, rest = line.strip().partition(" ")
     if word == "still":
-        data.is_still, data.still_ms = True, data.now_ms()
+        data.is_still, data.still_ms = not rest, data.now_ms()
+        data.still_market = Market.BINANCE_SPOT if rest == "spot" else None
     elif word == "moving":
-        data.is_still = False
+        data.is_still, data.still_market, data.unsynced, data.red = False, None, "", ""
+    elif word == "unsynced":
+        data.unsynced = rest
     elif word == "red":
         data.red = rest
     elif word == "alert":
