@@ -84,6 +84,8 @@ class ScannerModel:
         self._wanted = True
         self._listing = -1
         self._picked: tuple[Market, str] | None = None
+        self._sought: tuple[str, int] | None = None
+        """The pair picked elsewhere that was last looked for, and in which order."""
 
     @property
     def board(self) -> Board:
@@ -122,7 +124,8 @@ class ScannerModel:
         """
         self.events.take(self.scanning.events, self.scanning.events_revision, now_ns)
         last_ns = self._sorted_ns
-        due = last_ns is None or not 0 <= now_ns - last_ns < SORT_EVERY_NS
+        released = self.is_held and not hold
+        due = last_ns is None or released or not 0 <= now_ns - last_ns < SORT_EVERY_NS
         if not (self._wanted or due or self._listing != self.board.listing_revision):
             self._note_held(hold)
             return False
@@ -143,8 +146,6 @@ class ScannerModel:
         if hold != self.is_held:
             self.is_held = hold
             self.revision += 1
-            if not hold:
-                self._sorted_ns = None
 
     def _append(self, mask: BoolArray) -> bool:
         fresh = mask.copy()
@@ -324,7 +325,8 @@ class ScannerModel:
         """Return the picked row: the last one picked here, or one of the pair that was picked elsewhere."""
         wanted = pair_of(self._picked[1]) if self._picked is not None else None
         pair = self._links.current(self.link_group) if self.link_group is not None else wanted
-        if pair is not None and pair != wanted:
+        if pair is not None and pair != wanted and self._sought != (pair, self.order_revision):
+            self._sought = (pair, self.order_revision)
             self._picked = self._of_pair(pair)
         return self.board.find(*self._picked) if self._picked is not None else None
 
@@ -365,14 +367,14 @@ class ScannerModel:
         """Take what fits of a stored state."""
         self.set_columns(texts_of(state.get("columns"), len(COLUMNS)))
         chosen = state.get("list")
-        if chosen in {each.value for each in ScanList}:
+        if isinstance(chosen, str) and chosen in {each.value for each in ScanList}:
             self.quick = ScanList(chosen)
         self.sorting = sorting_of(state.get("sort")) or self.sorting
         text = state.get("filter")
         if isinstance(text, str):
             self.set_filter(text)
         minutes = state.get("minutes")
-        if minutes in MINUTES and isinstance(minutes, int):
+        if isinstance(minutes, int) and minutes in MINUTES:
             self.events.set_minutes(minutes)
         venues = [Venue(word) for word in texts_of(state.get("venues"), 9) if word in {each.value for each in Venue}]
         kinds = [

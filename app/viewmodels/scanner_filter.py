@@ -16,7 +16,7 @@ from app.scanner.conditions import Condition, ConditionError, parse
 from app.scanner.ranking import BoolArray, matching
 
 EXAMPLE: Final = "volume_24h > 5e6 and abs(change_24h) > 3 and spread_bp < 5"
-_SIGNS: Final = re.compile(r"[<>=!()\"'+*/]")
+_SIGNS: Final = re.compile(r"[<>=!()\"']")
 _OPENINGS: Final = ("not", "abs", "min", "max")
 _LAST_WORD: Final = re.compile(r"[A-Za-z_]\w*$")
 

@@ -14,12 +14,13 @@ from app.scanner.events import EventKind, ScanEvent
 from app.services.scanning import Scanning
 
 START_NS: Final = 1_700_000_000 * NS_PER_S
-COINS: Final = (
+_NAMES: Final = (
     "BTC ETH SOL XRP BNB DOGE ADA TRX LINK AVAX SUI TON DOT LTC BCH UNI APT NEAR ICP ETC FIL ATOM ARB OP INJ SEI TIA "
     "RUNE AAVE MKR LDO CRV SNX DYDX GMX PENDLE JUP PYTH WIF BONK PEPE SHIB FLOKI ORDI STX IMX GRT SAND MANA AXS GALA "
     "ENJ CHZ FTM ALGO VET HBAR XLM EOS XTZ KAVA ZEC DASH IOTA NEO QTUM ONT ZIL BAT ZRX KNC REN STORJ ANKR CELO ROSE "
     "SKL OCEAN FET AGIX RNDR WLD ARKM CYBER MAV ID EDU HOOK HFT MAGIC GMT APE BLUR ENS MASK LRC DENT HOT ONE IOST"
-).split()
+)
+COINS: Final = tuple(_NAMES.split())
 LISTED: Final = {
     Market.BINANCE_SPOT: "{}USDT",
     Market.BINANCE_USDM: "{}USDT",
@@ -89,6 +90,7 @@ class ScannerMarket:
 
     def _ticker(self, market: Market, coin: str, price: float) -> dict[int, float]:
         random = self._random
+        start = PRICES.get(coin, 900.0 / (COINS.index(coin) + 1) ** 1.7)
         decimals = max(0, 5 - int(np.floor(np.log10(price))))
         last = round(price * (1 + random.normal(0, 1e-4)), decimals)
         tick = 10.0**-decimals
@@ -98,8 +100,8 @@ class ScannerMarket:
             Field.LAST: last,
             Field.CHANGE_PCT: change + float(random.normal(0, 0.02)),
             Field.VOLUME: 4e9 / (rank + 1) ** 1.6 * (1 + list(LISTED).index(market)) / 3,
-            Field.HIGH: round(price * 1.041, decimals),
-            Field.LOW: round(price * 0.958, decimals),
+            Field.HIGH: round(start * 1.041, decimals),
+            Field.LOW: round(start * 0.958, decimals),
         }
         if market is not Market.BINANCE_SPOT:
             half = tick * float(random.integers(1, 4))

@@ -32,6 +32,16 @@ _LEFT: Final = int((Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter).
 
 KEYS: Final = tuple(column.key for column in COLUMNS)
 SECTION: Final = {key: section for section, key in enumerate(KEYS)}
+_SHORT: Final = {
+    "change_24h": "24 h %",
+    "spread_bp": "Spread bp",
+    "funding": "Funding %",
+    "funding_hours": "Fund. every",
+    "funding_year": "Fund. %/y",
+    "open_interest": "Open int.",
+    "open_interest_usd": "Open int. $",
+    "volume_24h": "Volume 24 h",
+}
 LEFT_KEYS: Final = frozenset({"venue", "market", "symbol", "events"})
 _LEFT_SECTIONS: Final = frozenset(SECTION[key] for key in LEFT_KEYS)
 EVENTS: Final = SECTION["events"]
@@ -50,7 +60,6 @@ _FLASHING: Final = np.array(
         Field.LOW,
         Field.MARK,
         Field.INDEX,
-        Field.OPEN_INTEREST_USD,
         Derived.DEPTH_DELTA,
         Derived.FUNDING_PCT,
     ],
@@ -90,7 +99,7 @@ class ScannerTable(QAbstractTableModel):
             return None
         column = COLUMNS[section]
         if role == _DISPLAY:
-            return self._delta_title() if section == _DELTA else column.title
+            return self._title(section)
         if role == _TIP:
             unit = f", in {column.unit}" if column.unit else ""
             return f"{column.title}{unit}: {column.help}\nIn conditions: {column.key}"
@@ -98,8 +107,12 @@ class ScannerTable(QAbstractTableModel):
             return _LEFT if section in _LEFT_SECTIONS else _RIGHT
         return None
 
-    def _delta_title(self) -> str:
-        return f"Δ {self._model.books.depth_pct:g} %"
+    def _title(self, section: int) -> str:
+        """Return a short title, with an arrow when the rows are ordered by it."""
+        key = KEYS[section]
+        title = f"Δ {self._model.books.depth_pct:g} %" if section == _DELTA else _SHORT.get(key, COLUMNS[section].title)
+        sorting = self._model.sorting
+        return f"{title} {'▾' if sorting.descending else '▴'}" if sorting.key == key else title
 
     def data(self, index: _Index, role: int = _DISPLAY) -> Any:
         """Return what a cell shows or says."""
@@ -196,8 +209,8 @@ class ScannerTable(QAbstractTableModel):
             self.dataChanged.emit(self.index(max(0, min(first, last)), 0), self.index(last, len(COLUMNS) - 1))
 
     def announce_header(self) -> None:
-        """Say that the Delta column's title has changed."""
-        self.headerDataChanged.emit(Qt.Orientation.Horizontal, _DELTA, _DELTA)
+        """Say that titles have changed: another order, another depth."""
+        self.headerDataChanged.emit(Qt.Orientation.Horizontal, 0, len(COLUMNS) - 1)
 
     # -- copies --------------------------------------------------------------------------------------------------
 

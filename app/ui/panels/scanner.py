@@ -33,7 +33,7 @@ PACE_NS: Final = 200 * NS_PER_MS
 QUIET_POLLS: Final = 5
 KEYS_HOLD_NS: Final = 4 * NS_PER_S
 """For how long after a key the order is held for the keyboard."""
-BESIDE: Final = 1000
+BESIDE: Final = 1700
 """From this width on the events are beside the table, else below it."""
 WAITING: Final = "Waiting for the venues' first tickers…"
 
@@ -65,6 +65,7 @@ class ScannerPanel(Panel):
         self._menu_open = False
         self._seen: Hashable = None
         self._order = -1
+        self._choices: Hashable = None
         self._is_syncing = False
         self.items = ScannerTable(model)
         self.items.setParent(self)
@@ -100,7 +101,7 @@ class ScannerPanel(Panel):
         table.clicked.connect(self._on_clicked)
         table.activated.connect(self._on_activated)
         table.pointed.connect(self._on_pointed)
-        header.sortIndicatorChanged.connect(self._on_sort)
+        header.sectionClicked.connect(self._on_sort)
         header.sectionMoved.connect(self._on_moved)
         header.customContextMenuRequested.connect(self._on_header_menu)
         self.events.chosen.connect(self._on_event)
@@ -171,8 +172,11 @@ class ScannerPanel(Panel):
 
     def _show_choices(self) -> None:
         model = self.model
-        self.bar.show_model()
-        self.bar.link.show_group(model.link_group)
+        shown = (model.revision, len(model), model.total, model.books.depth_pct, theme.current())
+        if shown != self._choices:
+            self._choices = shown
+            self.bar.show_model()
+            self.bar.link.show_group(model.link_group)
         if not self.bar.filter.hasFocus():
             self.bar.filter.show_text(model.filter_text)
         self.bar.events.setChecked(self.events.isVisibleTo(self))
@@ -200,9 +204,6 @@ class ScannerPanel(Panel):
             header.setSectionHidden(section, key not in self.model.columns)
         for place, key in enumerate(self.model.columns):
             header.moveSection(header.visualIndex(SECTION[key]), place)
-        sorting = self.model.sorting
-        order = Qt.SortOrder.DescendingOrder if sorting.descending else Qt.SortOrder.AscendingOrder
-        header.setSortIndicator(SECTION[sorting.key], order)
         self._is_syncing = False
 
     def _on_choice(self) -> None:
@@ -249,7 +250,7 @@ class ScannerPanel(Panel):
         wanted = Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical
         if self._splitter.orientation() != wanted:
             self._splitter.setOrientation(wanted)
-            self._splitter.setSizes([self.width() - 380, 380] if wide else [self.height() - 160, 160])
+            self._splitter.setSizes([self.width() - 460, 460] if wide else [self.height() - 190, 190])
 
     def _restyle(self, _look: theme.Theme) -> None:
         self.table.restyle()
@@ -314,10 +315,11 @@ class ScannerPanel(Panel):
 
     # -- header --------------------------------------------------------------------------------------------------
 
-    def _on_sort(self, section: int, order: Qt.SortOrder) -> None:
-        if not self._is_syncing and 0 <= section < len(KEYS):
-            self.model.set_sorting(KEYS[section], order is Qt.SortOrder.DescendingOrder)
-            self._on_choice()
+    def _on_sort(self, section: int) -> None:
+        """Order by a column: numbers from the largest, words from A; once more turns it round."""
+        key, sorting = KEYS[section], self.model.sorting
+        self.model.set_sorting(key, not sorting.descending if sorting.key == key else not COLUMNS[section].is_text)
+        self._on_choice()
 
     def _on_moved(self, _section: int, _before: int, _after: int) -> None:
         if not self._is_syncing:

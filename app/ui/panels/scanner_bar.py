@@ -18,7 +18,7 @@ from app.viewmodels.scanner import ScannerModel
 from app.viewmodels.scanner_events import MINUTES
 from app.viewmodels.scanner_lists import LISTS, ScanList
 
-ONE_LINE: Final = 1180
+ONE_LINE: Final = 1500
 """From this width on everything fits into one line."""
 HELD: Final = "order held"
 HELD_TIP: Final = (
@@ -72,51 +72,58 @@ class ScannerBar(QWidget):
 
     def _lay_out(self) -> None:
         for row in (self._first, self._second, self._third):
-            row.setContentsMargins(6, 3, 6, 3)
             row.setSpacing(4)
-        heads: list[QWidget] = [self.lists, *self.venues.values()]
+        heads: list[QWidget] = [self.lists, *self.venues.values(), *self.kinds.values()]
         for widget in heads:
             self._first.addWidget(widget)
-        self._first.addSpacing(4)
-        for chip in self.kinds.values():
-            self._first.addWidget(chip)
         self._filter_at = self._first.count()
         self._first.addStretch(1)
-        for widget in (
-            self.count,
-            self.depth_box,
-            self.minutes_box,
-            self.scans,
-            self.columns,
-            self.events,
-            self.more,
-            self.link,
-        ):
+        for widget in (self.held, self.count, self.link):
             self._first.addWidget(widget)
-        self._third.addWidget(self.fault)
-        self._third.addStretch(1)
         kept = self.held.sizePolicy()
         kept.setRetainSizeWhenHidden(True)  # the table must not move when the mouse comes over it
         self.held.setSizePolicy(kept)
-        self._is_wide = False
-        self._second.addWidget(self.filter, 1)
+        self._tools = (self.depth_box, self.minutes_box, self.scans, self.columns, self.events, self.more)
+        self._third.addWidget(self.fault)
+        self._third.addStretch(1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         for row in (self._first, self._second, self._third):
             layout.addLayout(row)
-        self._second.setContentsMargins(6, 0, 6, 3)
+        self._first.setContentsMargins(6, 3, 6, 3)
         self._third.setContentsMargins(6, 0, 6, 0)
+        self._is_wide = True
+        self._arrange(False)
+
+    def _arrange(self, wide: bool) -> None:
+        """Put filter and tools into the first line or into a second one."""
+        if wide == self._is_wide:
+            return
+        self._is_wide = wide
+        source, target = (self._second, self._first) if wide else (self._first, self._second)
+        for widget in (self.filter, *self._tools):
+            source.removeWidget(widget)
+        at = self._filter_at if wide else 0
+        target.insertWidget(at, self.filter, 100)
+        at = target.indexOf(self.link) if wide else 1
+        for index, tool in enumerate(self._tools):
+            target.insertWidget(at + index, tool)
+        margins = (0, 0, 0, 0) if wide else (6, 0, 6, 3)
+        self._second.setContentsMargins(*margins)
 
     def _box(self, name: str, entries: list[tuple[str, object]]) -> QComboBox:
         box = QComboBox(self)
         box.setAccessibleName(name)
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        box.setMinimumContentsLength(max(len(text) for text, _ in entries) - 4)
         for text, value in entries:
             box.addItem(text, value)
         return box
 
     def _chip(self, text: str) -> QToolButton:
         chip = self._button(text, f"Show or hide {text}")
+        chip.setStyleSheet("padding: 2px 4px;")
         chip.setCheckable(True)
         chip.setChecked(True)
         chip.clicked.connect(self._on_chip)
@@ -157,19 +164,9 @@ class ScannerBar(QWidget):
         self.scans.setText(f"{scan if len(scan) <= 16 else scan[:15] + '…'} ▾" if scan else "Scans ▾")
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Put the filter beside the chips where there is room."""
+        """Put everything into one line where there is room."""
         super().resizeEvent(event)
-        wide = self.width() >= ONE_LINE
-        if wide != self._is_wide:
-            self._is_wide = wide
-            if wide:
-                self._second.removeWidget(self.filter)
-                self._first.insertWidget(self._filter_at, self.filter, 100)
-                self._second.setContentsMargins(0, 0, 0, 0)
-            else:
-                self._first.removeWidget(self.filter)
-                self._second.addWidget(self.filter, 1)
-                self._second.setContentsMargins(6, 0, 6, 3)
+        self._arrange(self.width() >= ONE_LINE)
 
     # -- choices -------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QToolButton, QV
 from app.scanner.budget import Usage
 from app.ui import zone
 from app.ui.panels.common import plain_label
+from app.ui.panels.scanner_events import short_name
 from app.viewmodels.scanner_budget import ScannerBudget, turn_words, usage_words
 
 WORDS: Final = "Hot instruments get full streams: books, trades and quotes instead of tickers alone."
@@ -57,7 +58,7 @@ class BudgetBar(QWidget):
             words = usage_words(usage)
             bar.setRange(0, max(1, usage.capacity))
             bar.setValue(min(usage.used, max(1, usage.capacity)))
-            bar.setFormat(f"{usage.market.full_name.replace('FUTURES', 'FUT')} {usage.used}/{usage.capacity}")
+            bar.setFormat(f"{short_name(usage.market)} {usage.used}/{usage.capacity}")
             bar.setToolTip(words)
             bar.setAccessibleName(words)
         turns = self._budget.turns(1)

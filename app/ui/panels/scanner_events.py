@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.domain.ids import Market
 from app.scanner.events import EventKind, ScanEvent
 from app.ui import theme, zone
 from app.ui.panels.common import QuietTable, plain_label
@@ -33,7 +34,7 @@ _TIP: Final = int(Qt.ItemDataRole.ToolTipRole)
 _ALIGN: Final = int(Qt.ItemDataRole.TextAlignmentRole)
 _LEFT: Final = int((Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter).value)
 HEADER: Final = ("Time", "Symbol", "Market", "Event")
-WIDTHS: Final = (60, 98, 116)
+WIDTHS: Final = (60, 92, 92)
 EMPTY: Final = "No events yet. Detectors need some minutes of data before they can tell what is unusual."
 NOTHING: Final = "No event of these kinds and words."
 
@@ -108,9 +109,14 @@ class EventTable(QAbstractTableModel):
     def fields(self, row: int) -> tuple[str, str, str, str]:
         """Return the texts of a row."""
         event = self._events[row]
-        sign = {1: "▲ ", -1: "▼ "}.get(direction_of(event), "")
+        sign = {1: "▲", -1: "▼"}.get(direction_of(event), "")
         when = formats.clock_text(event.ts_ns, zone.current())
-        return when, event.symbol, event.market.full_name, f"{sign}{event.kind.value}: {event.text}"
+        return when, event.symbol, short_name(event.market), f"{sign}{event.kind.badge}  {event.text}"
+
+
+def short_name(market: Market) -> str:
+    """Return venue and kind for a narrow cell: Bybit FUT."""
+    return market.full_name.replace("FUTURES", "FUT").replace("Hyperliquid", "Hyperliq.")
 
 
 class EventList(QWidget):

@@ -37,27 +37,27 @@ STAR: Final = 16
 _KEPT_TEXTS: Final = 12_000
 _LEFT: Final = tuple(key in LEFT_KEYS for key in KEYS)
 WIDTHS: Final[dict[str, int]] = {
-    "symbol": 128,
-    "venue": 84,
-    "market": 70,
-    "last": 92,
-    "change_24h": 78,
-    "volume_24h": 82,
-    "high_24h": 92,
-    "low_24h": 92,
-    "bid": 92,
-    "ask": 92,
-    "spread_bp": 62,
-    "mark": 92,
-    "index": 92,
-    "funding": 74,
-    "funding_hours": 84,
-    "funding_year": 90,
-    "open_interest": 92,
+    "symbol": 124,
+    "venue": 80,
+    "market": 68,
+    "last": 88,
+    "change_24h": 68,
+    "volume_24h": 96,
+    "high_24h": 88,
+    "low_24h": 88,
+    "bid": 88,
+    "ask": 88,
+    "spread_bp": 82,
+    "mark": 88,
+    "index": 88,
+    "funding": 84,
+    "funding_hours": 86,
+    "funding_year": 86,
+    "open_interest": 86,
     "open_interest_usd": 92,
-    "delta": 64,
-    "liq_long": 88,
-    "liq_short": 92,
+    "delta": 66,
+    "liq_long": 96,
+    "liq_short": 100,
     "events": 150,
     "age": 54,
 }
@@ -99,7 +99,7 @@ class ScannerView(QuietTable):
         header.setSectionsClickable(True)
         header.setHighlightSections(False)
         header.setStretchLastSection(False)
-        header.setSortIndicatorShown(True)
+        header.setSortIndicatorShown(False)  # it would cover the title; the title carries an arrow instead
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         header.setAccessibleName("Columns of the scanner")
         for section, key in enumerate(KEYS):
