@@ -45,9 +45,10 @@ class DepthTable:
     """
 
     def __init__(self, rows: int) -> None:
-        self.usd = np.full((rows, 2, BANDS), np.nan)
-        self.coins = np.full((rows, 2, BANDS), np.nan)
-        self.loose = np.zeros((rows, 2, BANDS))
+        self.sums = np.full((rows, 3, 2, BANDS), np.nan)
+        """usd, coins and loose of each row behind each other, so that rows can be summed in one go."""
+        self.usd, self.coins, self.loose = (self.sums[:, kind] for kind in range(3))
+        self.loose[:] = 0.0
         self.coverage = np.full((rows, 2, BANDS), Coverage.NONE, np.uint8)
         self.best = np.full((rows, 2), np.nan)
         self.known_to_pct = np.full((rows, 2), np.nan)

@@ -50,8 +50,8 @@ def aggregate(
     groups, count = members.shape
     known = (coverage != Coverage.NONE).all(axis=(1, 2))
     exact = (coverage == Coverage.EXACT) & known[:, None, None]
-    volume = np.where(known[:, None, None], np.nan_to_num(usd), 0.0)
-    loose = np.where(known[:, None, None], np.nan_to_num(unconfirmed_usd), 0.0)
+    volume = np.where(known[:, None, None] & (usd == usd), usd, 0.0)
+    loose = np.where(known[:, None, None] & (unconfirmed_usd == unconfirmed_usd), unconfirmed_usd, 0.0)
 
     def summed(values: npt.NDArray[np.generic]) -> FloatArray:
         flat = values.reshape(count, math.prod(values.shape[1:])).astype(np.float64)
@@ -77,10 +77,11 @@ def aggregate(
     state[nothing] = Coverage.NONE
     total_usd[nothing] = np.nan
     share = np.zeros(total_usd.shape)
-    np.divide(total_loose, total_usd, out=share, where=np.nan_to_num(total_usd) > 0)
+    np.divide(total_loose, total_usd, out=share, where=total_usd > 0)
 
-    heft = np.where(np.isfinite(mid), volume[:, :, -1].sum(axis=1), 0.0)
-    top, bottom = weights @ (heft * np.nan_to_num(mid)), weights @ heft
+    priced = np.isfinite(mid)
+    heft = np.where(priced, volume[:, :, -1].sum(axis=1), 0.0)
+    top, bottom = weights @ (heft * np.where(priced, mid, 0.0)), weights @ heft
     vw_mid = np.full(groups, np.nan)
     np.divide(top, bottom, out=vw_mid, where=bottom > 0)
     return GroupDepth(

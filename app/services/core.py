@@ -147,7 +147,8 @@ class Core:
             engine.begin(now_ns)
             session = make_session(engine.feed, self._universe[market], self._sink(engine), engine.health)
             self.sessions[market] = session
-            self.watch.scanning.budget.set_capacity(market, session.hot_capacity)
+            places = min(session.hot_capacity, self._settings.whole("scanner.hot_symbols"))
+            self.watch.scanning.budget.set_capacity(market, places)
             self.watch.scanning.budget.set_covered(market, engine.symbols)
         try:
             async with asyncio.TaskGroup() as group:

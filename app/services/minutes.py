@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from app.books.depth import BANDS, DepthTable
+from app.books.depth import BANDS, FACTORS, DepthTable
 from app.domain.coverage import Coverage
 from app.domain.ids import Market
 from app.domain.units import ASK, BID, MS_PER_MINUTE
@@ -31,16 +31,12 @@ class MinuteMeans:
     def _clear(self) -> None:
         n, g = self._rows, len(GROUPS)
         self._samples = np.zeros(n, np.int64)
-        self._usd = np.zeros((n, 2, BANDS))
-        self._coins = np.zeros((n, 2, BANDS))
-        self._loose = np.zeros((n, 2, BANDS))
-        self._threshold = np.zeros((n, 2, BANDS))
-        self._threshold_samples = np.zeros((n, 2), np.int64)
-        self._exact = np.zeros((n, 2, BANDS))
-        self._best = np.zeros((n, 2))
-        self._mid = np.zeros(n)
-        self._spread = np.zeros(n)
-        self._two_sided = np.zeros(n, np.int64)
+        self._sums = np.zeros((n, 3, 2, BANDS))
+        """As `DepthTable.sums`."""
+        self._exact = np.zeros((n, 2, BANDS), np.int64)
+        self._tops = np.zeros((n, 4))
+        """Best bid, best ask, mid and spread."""
+        self._top_samples = np.zeros((n, 4), np.int64)
         self._group_samples = np.zeros(g, np.int64)
         self._group_usd = np.zeros((g, 2, BANDS))
         self._group_loose = np.zeros((g, 2, BANDS))
@@ -81,21 +77,17 @@ class MinuteMeans:
 
     def add(self, rows: npt.NDArray[np.int64], table: DepthTable) -> None:
         """Count the current measurement of these rows (each at most once a call)."""
-        usd, best = table.usd[rows], table.best[rows]
         self._samples[rows] += 1
-        self._usd[rows] += usd
-        self._coins[rows] += table.coins[rows]
-        self._loose[rows] += table.loose[rows]
+        self._sums[rows] += table.sums[rows]
         self._exact[rows] += table.coverage[rows] == Coverage.EXACT
-        present = np.isfinite(best)
-        self._threshold[rows] += np.nan_to_num(table.threshold(rows))
-        self._threshold_samples[rows] += present
-        self._best[rows] += np.nan_to_num(best)
-        both = present.all(axis=1)
-        bid, ask = np.nan_to_num(best[:, BID]), np.nan_to_num(best[:, ASK])
-        self._mid[rows] += np.where(both, (bid + ask) / 2.0, 0.0)
-        self._spread[rows] += np.where(both, ask - bid, 0.0)
-        self._two_sided[rows] += both
+        best = table.best[rows]
+        tops = np.empty((rows.size, 4))
+        tops[:, :2] = best
+        tops[:, 2] = best.mean(axis=1)
+        tops[:, 3] = best[:, ASK] - best[:, BID]
+        present = tops == tops  # NaN where a side is empty
+        self._tops[rows] += np.where(present, tops, 0.0)
+        self._top_samples[rows] += present
 
     def add_groups(self, depth: GroupDepth) -> None:
         """Count one measurement of all groups."""
@@ -121,20 +113,21 @@ class MinuteMeans:
             return None
         count = self._samples[rows]
         per = count[:, None, None]
-        usd_sum = self._usd[rows]
+        usd_sum, coins_sum, loose_sum = (self._sums[rows, kind] for kind in range(3))
+        tops = _mean(self._tops[rows], self._top_samples[rows])
         symbols = SymbolMinutes(
             minute_ms=self._minute_ms,
             market=self.market,
             symbols=tuple(self.symbols[row] for row in rows.tolist()),
             usd=usd_sum / per,
-            coins=self._coins[rows] / per,
-            threshold=_mean(self._threshold[rows], self._threshold_samples[rows][:, :, None]),
+            coins=coins_sum / per,
+            threshold=tops[:, :2, None] * FACTORS,
             exact=self._exact[rows] / per,
-            unconfirmed=_share(self._loose[rows], usd_sum),
-            best_bid=_mean(self._best[rows, BID], self._threshold_samples[rows, BID]),
-            best_ask=_mean(self._best[rows, ASK], self._threshold_samples[rows, ASK]),
-            mid=_mean(self._mid[rows], self._two_sided[rows]),
-            spread=_mean(self._spread[rows], self._two_sided[rows]),
+            unconfirmed=_share(loose_sum, usd_sum),
+            best_bid=tops[:, 0],
+            best_ask=tops[:, 1],
+            mid=tops[:, 2],
+            spread=tops[:, 3],
             samples=count.copy(),
             partial=partial,
         )

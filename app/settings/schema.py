@@ -312,6 +312,16 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         help="how long an event is counted and shown beside its instrument",
     ),
     Setting(
+        key="scanner.hot_symbols",
+        kind=int,
+        default=40,
+        unit="symbols",
+        low=0,
+        high=500,
+        help="how many instruments of each market, besides those with books, may have live quotes (hot); a venue's own "
+        "limit holds where it is lower",
+    ),
+    Setting(
         key="scanner.hot_stay",
         kind=float,
         default=60.0,
