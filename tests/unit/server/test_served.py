@@ -26,7 +26,8 @@ from app.viewmodels.chart_words import KNOWN_WORDS
 from app.viewmodels.live_books import LiveBooks
 from app.viewmodels.live_series import LiveSeries
 from app.viewmodels.live_status import LiveStatus
-from app.viewmodels.served import Served, _side_words
+from app.viewmodels.served import Served
+from app.viewmodels.served_depth import side_words
 from app.viewmodels.status import Mode, StatusModel
 from tests.unit.services.market import MS, START, diff, engine_of, path, snapshot
 
@@ -223,7 +224,7 @@ def test_words_agree_with_the_formulas_for_every_state_of_a_band() -> None:
         np.broadcast_to(np.array([state[k] for state in states])[:, None, None], shape) for k in range(3)
     )
     coverage = coverage.astype(np.uint8)
-    words = _side_words(coverage, usd, loose)
+    words = side_words(coverage, usd, loose)
     window = DepthWindow.of_coin(np.arange(len(states)), usd.copy(), coverage, loose.copy())
     for line in (line for line in LINES[Indicator.TOTALS] if line.kind is Kind.VOLUME):
         side, band = (BID, line.bid) if line.bid is not None else (ASK, line.ask)
