@@ -21,8 +21,8 @@ export class Bar {
     this.ageWords = element("span", { class: "data-age" });
     this.clock = element("time", { class: "clock" });
     const facts = element("div", { class: "facts-line" },
-      element("a", { class: "brand", href: "/", text: "Fathom" }), this.mode, this.readOnly, this.clock,
-      element("span", { class: "link" }, this.linkShape, this.linkWords, this.ageWords));
+      element("a", { class: "brand", href: "/", text: "Fathom" }), this.mode, this.readOnly,
+      element("span", { class: "link" }, this.linkShape, this.linkWords, this.ageWords, this.clock));
     node.replaceChildren(facts, this.lights);
     if (options.controls === "on") {
       node.append(this.controls());

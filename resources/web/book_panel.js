@@ -43,7 +43,7 @@ export class BookPanel extends Panel {
     write(this.detail, "");
     const reach = snapshot && Array.isArray(snapshot.known_to_pct) ? snapshot.known_to_pct : [];
     write(this.state, [`${isLive ? "●" : "◐"} ${plain(tick.state)}`, plain((snapshot && snapshot.reason) || "", 120),
-      snapshot ? `known: bid ${reachWords(reach[0], tick.bid_coverage)}, ask ${reachWords(reach[1], tick.ask_coverage)}` : ""].filter(Boolean).join(" · "));
+      snapshot ? `known: bid ${reachWords(reach[0], snapshot.bid_complete)}, ask ${reachWords(reach[1], snapshot.ask_complete)}` : ""].filter(Boolean).join(" · "));
     dress(this.state, `state ${isLive ? "up" : "warning"}`);
     this.fillQuote(tick);
     this.fillBands(tick);
@@ -130,10 +130,9 @@ export class BookPanel extends Panel {
 }
 
 /** Return how far a side is known: "to 3.8 %", "all", "—". */
-function reachWords(reach, coverage) {
-  // a side that is known to its end has no last price, so no number
-  if (!isNumber(reach)) return coverage && coverage[coverage.length - 1] === "exact" ? "all" : UNKNOWN;
-  return reach >= 100 ? "all" : `to ${reach.toFixed(reach < 1 ? 2 : reach < 10 ? 1 : 0)} %`;
+function reachWords(reach, isComplete) {
+  if (isComplete || reach >= 100) return "all";
+  return isNumber(reach) ? `to ${reach.toFixed(reach < 1 ? 2 : reach < 10 ? 1 : 0)} %` : UNKNOWN;
 }
 
 function table(caption, heads, body) {

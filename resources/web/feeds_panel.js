@@ -16,9 +16,11 @@ export function lightClass(light) {
   return `light ${SHAPES[light] ? light : "grey"}`;
 }
 
-/** Return how far the books of a feed are, "" where it keeps none. */
+/** Return how far the books of a feed are, "" where it keeps none; its word may speak of books already. */
 export function booksWords(feed) {
-  return feed.books_total ? `books ${grouped(feed.books_primed)}/${grouped(feed.books_total)}` : "";
+  const count = `${grouped(feed.books_primed)}/${grouped(feed.books_total)}`;
+  if (!feed.books_total) return "";
+  return String(feed.word).includes("book") ? count : `books ${count}`;
 }
 
 const COLUMNS = [

@@ -115,6 +115,8 @@ class Program(StandInData):
         return super().snapshot(key, levels) | {
             "reason": self.unsynced,
             "known_to_pct": known_to,
+            "bid_complete": known_to[0] is None,
+            "ask_complete": known_to[1] is None,
             "bids": [[price * (1 - n / 5000), size(0.1, 40)] for n in range(1, levels + 1)],
             "asks": [[price * (1 + n / 5000), size(0.1, 40)] for n in range(1, levels + 1)],
         }
