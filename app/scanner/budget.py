@@ -164,7 +164,7 @@ class _Round:
         scores = score(board, signals, rows, now_ns)
         self._score = {board.symbols[row]: float(value) for row, value in zip(rows.tolist(), scores, strict=True)}
         fresh = age_s[rows] <= budget._stale_s
-        self._is_silent = not fresh.any()
+        self._is_silent = not fresh.any()  # the feed is away, which says nothing about its instruments
         best = rows[np.argsort(-scores, kind="stable")]
         self._candidates = [
             board.symbols[row]
@@ -180,8 +180,6 @@ class _Round:
             if symbol not in self._held:
                 self._make_room(symbol)
                 self._give(symbol, "pinned")
-        if self._is_silent:
-            return  # the feed is away: what is hot says nothing about the instruments
         outsiders = iter([symbol for symbol in self._candidates if symbol not in self._held])
         for symbol in outsiders:
             if len(self._held) < self._capacity:

@@ -148,7 +148,9 @@ def test_liquidations_of_an_hour_are_summed_by_side_and_fade_minute_by_minute() 
     assert (shown(board, "liq_long"), shown(board, "liq_short")) == (300.0, 30.0)
     assert shown(board, "liq_long", "QUIET") == 0.0, "a market that tells liquidations tells none of it"
     assert math.isnan(shown(board, "liq_long", "ELSEWHERE", PERP)), "of another market nothing is known"
-    board.refresh(T0 + 3661 * NS_PER_S)
+    board.refresh(T0 + 3570 * NS_PER_S)
+    assert shown(board, "liq_long") == 300.0
+    board.refresh(T0 + 3600 * NS_PER_S)
     assert shown(board, "liq_long") == 100.0
     board.refresh(later + 10 * 3600 * NS_PER_S)
     assert (shown(board, "liq_long"), shown(board, "liq_short")) == (0.0, 0.0)

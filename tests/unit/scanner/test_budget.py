@@ -106,9 +106,10 @@ def test_a_place_is_kept_for_a_minute_and_against_those_that_are_hardly_better()
     lost = stage.budget.log[-2]
     assert (lost.symbol, lost.got) == ("S7", False)
     assert lost.reason.startswith("S0 scores 3.10, it 0.80")
+    stage.now_s += 70
     stage.tell("S7", {Field.VOLUME: 9500.0})
     stage.tell_all()
-    assert stage.step(70, on_screen=["S0"]) == {}, "S7 now trades a little more than S8"
+    assert stage.step(on_screen=["S0"]) == {}, "S7 now trades a little more than S8"
 
 
 def test_what_is_silent_loses_its_place_with_the_reason_and_the_time() -> None:

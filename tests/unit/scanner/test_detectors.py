@@ -291,12 +291,13 @@ def test_a_new_high_of_the_day_is_told_after_the_warmup_and_again_when_it_has_co
     assert tape.events[0].text == "new high 101.6 of the UTC day, above 101.5"
 
 
-def test_a_new_day_begins_anew() -> None:
+@pytest.mark.parametrize(("kind", "sign"), [(EventKind.NEW_LOW, 1.0), (EventKind.NEW_HIGH, -1.0)])
+def test_a_new_day_begins_anew(kind: EventKind, sign: float) -> None:
     tape = Tape()
-    moves = [(0, 100.0), (2000, 99.0), (9000, 99.6), (40_000, 90.0), (DAY_S + 60, 95.0), (DAY_S + 3000, 94.0)]
-    for at_s, price in moves:
-        tape.tell(at_s, last(price))
-    assert tape.of(EventKind.NEW_LOW) == [2000, 40_000, DAY_S + 3000]
+    moves = [(0, 0.0), (2000, -1.0), (9000, -0.4), (40_000, -10.0), (DAY_S + 60, -5.0), (DAY_S + 3000, -6.0)]
+    for at_s, change in moves:
+        tape.tell(at_s, last(100.0 + sign * change))
+    assert tape.of(kind) == [2000, 40_000, DAY_S + 3000]
 
 
 def test_of_a_day_that_was_not_seen_from_its_beginning_the_high_of_24_h_counts_too() -> None:
@@ -362,11 +363,20 @@ def test_a_jump_over_midnight_needs_no_hole() -> None:
     assert "on a new UTC day" in next(event.text for event in tape.events if event.kind is EventKind.GAP)
 
 
+def test_news_without_a_believable_price_does_not_end_a_hole() -> None:
+    tape = Tape()
+    tape.tell(0, last(100.0))
+    tape.tell(400, last(math.nan))
+    tape.tell(700, last(95.0))
+    tape.tell(761, last(94.0))
+    assert tape.of(EventKind.GAP) == [761]
+
+
 def test_a_jump_is_decided_by_news_and_not_by_the_price_it_opened_with() -> None:
     tape = Tape()
     tape.tell(0, last(100.0))
     tape.tell(700, last(95.0))
-    tape.look(765)
+    tape.look(760)
     tape.tell(800, last(100.0))
     assert tape.of(EventKind.GAP) == []
     (refused,) = tape.detectors.gaps.refused
