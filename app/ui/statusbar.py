@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
 from app.ui import theme, zone
@@ -13,11 +14,25 @@ from app.ui.frameclock import Latency
 from app.viewmodels import formats
 from app.viewmodels.status import FeedLight, Mode, StatusModel
 
+INDENT: Final = "    "
+PADDING: Final = 14
+NOTE_WIDTH: Final = 90
+"""Room that is kept for notes when the lights' words are chosen."""
+
 
 def light_text(light: FeedLight) -> str:
     """Return the words beside a light: "Binance SPOT live 100/100"."""
     books = f" {light.books_primed}/{light.books_total}" if light.books_total else ""
     return f"{light.title} {light.word}{books}"
+
+
+def light_texts(light: FeedLight) -> tuple[str, str, str]:
+    """Return the words beside a light, long to short; the shape of a light says by itself whether all is well."""
+    venue, _, market = light.title.partition(" ")
+    calm = light.light == "green"
+    middle = light.title if calm else f"{light.title} {light.word}"
+    short = f"{venue[:3]} {'Fut' if market == 'FUTURES' else market.title()}"
+    return light_text(light), middle, short if calm else f"{short}: {light.word}"
 
 
 def light_tip(light: FeedLight) -> str:
@@ -45,17 +60,31 @@ class LightButton(QToolButton):
         self.setProperty("flat", True)
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
         self._light = "grey"
+        self._texts = ("", "", "")
+        self._length = 0
 
     def show_light(self, light: FeedLight) -> None:
         """Take the state of a feed."""
-        text = light_text(light)
-        if self.text() != f"    {text}":
-            self.setText(f"    {text}")
-            self.setAccessibleName(text)
+        texts = light_texts(light)
+        if self._texts != texts:
+            self._texts = texts
+            self.setAccessibleName(texts[0])
+            self.show_length(self._length)
         if self._light != light.light:
             self._light = light.light
             self.update()
         self.setToolTip(light_tip(light))
+
+    def show_length(self, length: int) -> None:
+        """Show the long (0), middle (1) or short (2) words."""
+        self._length = length
+        text = f"{INDENT}{self._texts[length]}"
+        if self.text() != text:
+            self.setText(text)
+
+    def width_of(self, length: int) -> int:
+        """Return how wide the button is with those words."""
+        return self.fontMetrics().horizontalAdvance(f"{INDENT}{self._texts[length]}") + PADDING
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the words, then the light."""
@@ -141,6 +170,7 @@ class StatusBar(QWidget):
         self._latency = latency
         self._lights: dict[str, LightButton] = {}
         self.setFixedHeight(theme.STATUS_BAR_HEIGHT)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._light_row = QHBoxLayout()
         self._light_row.setSpacing(2)
         self._waiting = QLabel("starting …", self)
@@ -170,9 +200,31 @@ class StatusBar(QWidget):
         self.refresh()
         self.refresh_timing()
 
+    def minimumSizeHint(self) -> QSize:
+        """Never widen the window: the words get shorter instead."""
+        return QSize(200, theme.STATUS_BAR_HEIGHT)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Choose the words that fit."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Shorten the lights' words, then leave out the timing, until everything has room."""
+        fixed = sum(widget.sizeHint().width() + 8 for widget in (self._mode, self._read_only, self._clock)) + 20
+        timing = self._timing.sizeHint().width() + 8
+        lights = list(self._lights.values())
+        widths = [sum(light.width_of(length) + 2 for light in lights) for length in range(3)]
+        room = self.width() - fixed - NOTE_WIDTH
+        length = next((length for length in range(3) if widths[length] + timing <= room), 2)
+        for light in lights:
+            light.show_length(length)
+        self._timing.setVisible(widths[length] + timing <= room + NOTE_WIDTH)
+
     def refresh(self) -> None:
         """Show the model as it is now."""
         self._show_lights()
+        self._fit()
         notes = self._model.notes
         text = "   ·   ".join(notes)
         if self._notes.text() != text:

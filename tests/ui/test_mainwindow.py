@@ -16,13 +16,15 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QCloseEvent, QFontMetrics
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel
-from shell import close, flush
+from shell import MarketClock, close, flush
 
 from app.domain.health import LinkState
 from app.ui import theme, zone
+from app.ui.frameclock import Latency
 from app.ui.mainwindow import MainWindow, capture_screenshots
-from app.ui.statusbar import ElidedLabel, StatusBar, light_text
+from app.ui.statusbar import ElidedLabel, LightButton, StatusBar, light_text, light_texts
 from app.viewmodels.linking import LinkBus
+from app.viewmodels.status import FeedLight, Mode, StatusModel
 
 MakeWindow = Callable[..., MainWindow]
 
@@ -365,3 +367,40 @@ def test_windows_on_a_monitor_that_is_gone_come_back_on_screen(tmp_path: Path) -
 
     assert run([left, right], "leave") == ["2", "1", "True", "True", "True"]
     assert run([left], "return") == ["1", "1", "True", "True", "True"]
+
+
+@pytest.mark.parametrize(("width", "length"), [(1700, 0), (1150, 1), (800, 2)])
+def test_the_lights_words_get_shorter_instead_of_widening_the_window(qtbot, width: int, length: int) -> None:
+    lights = [
+        FeedLight(
+            feed=f"f{number}",
+            title=title,
+            light="red" if number == 5 else "green",
+            word="down, retrying" if number == 5 else "live",
+            reason="",
+            last_frame_age_ns=0,
+            latency_ms=1.0,
+            reconnects=0,
+            gaps=0,
+            resyncs=0,
+            drops=0,
+            books_primed=100,
+            books_total=100,
+        )
+        for number, title in enumerate(
+            f"{venue} {kind}" for venue in ("Binance", "Bybit", "Hyperliquid") for kind in ("SPOT", "FUTURES")
+        )
+    ]
+    model = StatusModel(MarketClock(FakeMarket()), mode=Mode.DEMO)
+    model.lights = tuple(lights)
+    bar = StatusBar(model, lambda: Latency(1.0, 2.0, 3.0, 4))
+    qtbot.addWidget(bar)
+    bar.resize(width, 24)
+    bar.show()
+    bar.refresh()
+    shown = [button.text().strip() for button in bar.findChildren(LightButton)]
+    assert shown == [light_texts(light)[length] for light in lights]
+    assert shown[5].endswith("down, retrying") or length == 0, "what is wrong is said at every length"
+    right = max(button.geometry().right() for button in bar.findChildren(LightButton))
+    assert right < width
+    assert bar.minimumSizeHint().width() <= 200
