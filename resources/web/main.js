@@ -107,7 +107,8 @@ class Page {
 
   pick(row) {
     const market = row.data.marketType === "FUTURES" ? "futures" : "spot";
-    const part = { symbol: `${row.venue}.${market}:${row.data.symbol}` };
+    // indicators go by the pair, which a futures market may spell in another way
+    const part = { symbol: `${row.venue}.${market}:${row.data.pair || row.data.symbol}` };
     const hasBook = this.options.layout.tiles.some((tile) => tile.kind === "book");
     this.change(hasBook ? part : { ...part, view: "coin" });
   }

@@ -57,7 +57,9 @@ def columns(page: Browser) -> list[str]:
 
 
 def test_the_link_lets_a_browser_in_and_the_token_leaves_the_address(page: Browser, served: Served) -> None:
+    page.open("about:blank")  # so that nothing asks without the cookie
     page.forget_cookies()
+    page.log()
     assert served.token in served.link
     page.open(served.link)
     assert page.url == f"{served.url}/"
