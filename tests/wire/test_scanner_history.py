@@ -187,6 +187,26 @@ def test_price_surges_of_btc_fire_exactly_where_a_plain_search_finds_them(
     assert len(expected) > 10
 
 
+def test_the_one_surge_of_three_per_cent_in_january_2022_is_found(month: Month) -> None:
+    prices = month.prices.tolist()
+    news = ((DAY_NS + at * MINUTE_NS, [{Field.LAST: day[at]} for day in prices]) for at in range(1440))
+    events, _ = scan(news, Thresholds(slot_s=60.0, stale_s=90.0))
+    got = [
+        (int(event.symbol), (event.ts_ns - DAY_NS) // MINUTE_NS, event.text.startswith("rose"))
+        for event in events
+        if event.kind is EventKind.PRICE_SURGE
+    ]
+    expected = []
+    for rises, extreme in ((True, min), (False, max)):
+
+        def judge(day: int, minute: int, extreme: Callable[[Sequence[float]], float] = extreme) -> tuple[bool, bool]:
+            move = abs(prices[day][minute] / extreme(prices[day][max(0, minute - 5) : minute + 1]) - 1.0)
+            return move >= 0.03, move < 0.0225
+
+        expected += [(day, minute, rises) for day, minute in fired(31, 1440, judge)]
+    assert got == expected == [(20, 21 * 60 + 52, False)], "the fall of 21 January, 21:52 UTC"
+
+
 def spikes_by_hand(month: Month) -> Found:
     """Return the minutes whose turnover, as the 24 h figures tell it, is over three times the median of an hour.
 
