@@ -10,9 +10,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
 from app.domain.coverage import Known
 from app.domain.ids import Market, MarketKind, Venue
 from app.domain.market import Field
@@ -22,7 +19,7 @@ from app.scanner.columns import BY_KEY, Column, ColumnKind, Derived
 from app.viewmodels import formats
 from app.viewmodels.scanner_books import BooksPort
 
-_PRICES: Final = (Field.BID, Field.ASK, Field.LAST, Field.HIGH, Field.LOW)
+_PRICES: Final = [Field.BID, Field.ASK, Field.LAST, Field.HIGH, Field.LOW]
 _DIGITS: Final = 6
 _FUTURES_ONLY: Final = frozenset({"mark", "index", "funding", "funding_hours", "funding_year"})
 _INTEREST: Final = frozenset({"open_interest", "open_interest_usd"})
@@ -43,8 +40,8 @@ class ScannerCells:
         self._board = board
         self._books = books
         self.stale_s = stale_s
-        self._decimals: npt.NDArray[np.int8] = np.full(board.capacity, -1, np.int8)
-        self._from_tick: npt.NDArray[np.bool_] = np.zeros(board.capacity, np.bool_)
+        self._decimals: dict[int, tuple[int, int]] = {}
+        """By row: the board's revision at which its prices were last looked at (-1: it has a step), and decimals."""
         self._makers: dict[str, Callable[[int, float], str]] = {}
         for key, column in BY_KEY.items():
             self._makers[key] = self._maker(column)
@@ -97,37 +94,33 @@ class ScannerCells:
         return known if known is not Known.MISSING else Known.PARTIAL
 
     def _price(self, row: int, value: float) -> str:
-        return f"{value:,.{self.decimals(row)}f}" if value != 0 else "0"
+        return price_text(value, self.decimals(row))
 
     def decimals(self, row: int) -> int:
         """Return how many decimals the prices of a row are shown with."""
-        if row >= self._decimals.size:
-            fresh = self._board.capacity - self._decimals.size
-            self._decimals = np.concatenate((self._decimals, np.full(fresh, -1, np.int8)))
-            self._from_tick = np.concatenate((self._from_tick, np.zeros(fresh, np.bool_)))
-        held = int(self._decimals[row])
-        if self._from_tick[row]:
-            return held
-        if held < 0:
-            known = formats.tick_decimals(self._books.tick_size(self._board.markets[row], self._board.symbols[row]))
+        held = self._decimals.get(row)
+        revision = self._board.revision
+        if held is not None and held[0] in (revision, -1):
+            return held[1]
+        if held is None:
+            step = self._books.tick_size(self._board.markets[row], self._board.symbols[row])
+            known = formats.tick_decimals(step)
             if known is not None:
-                self._decimals[row], self._from_tick[row] = known, True
+                self._decimals[row] = (-1, known)
                 return known
-        seen = max(held, self._seen_decimals(row))
-        self._decimals[row] = seen
-        return max(seen, 0)
+        seen = max(held[1] if held is not None else 0, self._seen_decimals(row))
+        self._decimals[row] = (revision, seen)
+        return seen
 
     def _seen_decimals(self, row: int) -> int:
-        values = self._board.values
         most, largest = -1, 0.0
-        for field in _PRICES:
-            value = float(values[field, row])
+        for value in self._board.values[_PRICES, row].tolist():
             if value > 0 and math.isfinite(value):
                 largest = max(largest, value)
                 fraction = f"{value:.10f}".partition(".")[2].rstrip("0")
                 most = max(most, len(fraction))
         if most < 0:
-            return -1
+            return 0
         whole = math.floor(math.log10(largest)) + 1
         return min(most, max(2 if whole > 2 else 0, _DIGITS - whole), 10)
 
@@ -202,6 +195,11 @@ class ScannerCells:
             return self.name(row, column.key)
         value = float(self._board.values[column.source, row])
         return value if math.isfinite(value) else ""
+
+
+def price_text(value: float, decimals: int) -> str:
+    """Return a known price with so many decimals."""
+    return f"{value:,.{decimals}f}" if value != 0 else "0"
 
 
 def age_text(seconds: float) -> str:

@@ -6,7 +6,7 @@ risen or fallen is worked out here for the whole board at once.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -157,17 +157,11 @@ class ScannerTable(QAbstractTableModel):
         reason = budget.reason_of(market, symbol)
         return "\n".join((text, *marks, *((reason,) if reason else ())))
 
-    def direction(self, row: int, section: int) -> int:
-        """Return how a cell is coloured when nothing flashes: 1 up, -1 down, 0 plain."""
-        column = COLUMNS[section]
-        if column.source is None or (section not in _SIGNED and section != _DELTA):
-            return 0
-        value = float(self._model.board.values[column.source, row])
-        if math.isnan(value):
-            return 0
+    def direction_maker(self, section: int) -> Callable[[float], int] | None:
+        """Return what tells how a known figure of a column is coloured (1 up, -1 down, 0 plain), None for always 0."""
         if section == _DELTA:
-            return 1 if value >= 1.0 else -1
-        return (value > 0) - (value < 0)
+            return _side_of_one
+        return _sign if section in _SIGNED else None
 
     # -- news ----------------------------------------------------------------------------------------------------
 
@@ -237,3 +231,11 @@ class ScannerTable(QAbstractTableModel):
 
     def _columns(self) -> list[Column]:
         return self._model.shown_columns()
+
+
+def _sign(value: float) -> int:
+    return (value > 0) - (value < 0)
+
+
+def _side_of_one(value: float) -> int:
+    return 1 if value >= 1.0 else -1

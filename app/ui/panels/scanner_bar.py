@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QSize, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
@@ -20,6 +20,8 @@ from app.viewmodels.scanner_lists import LISTS, ScanList
 
 ONE_LINE: Final = 1500
 """From this width on everything fits into one line."""
+FILTER_WIDTH: Final = 120
+LIST_WIDTH: Final = 84
 HELD: Final = "order held"
 HELD_TIP: Final = (
     "Rows stay where they are while the mouse is over the table; values go on. Click a header to sort now."
@@ -37,6 +39,7 @@ class ScannerBar(QWidget):
         self.lists = self._box("Which instruments", [(kind.title, key.value) for key, kind in LISTS.items()])
         for index, kind in enumerate(LISTS.values()):
             self.lists.setItemData(index, kind.help, 3)
+        self.lists.setMinimumWidth(LIST_WIDTH)
         self.lists.activated.connect(self._on_list)
         self.minutes_box = self._box("How long events count as recent", [(f"{each} min", each) for each in MINUTES])
         self.minutes_box.setToolTip("Events of the last so many minutes are shown as badges")
@@ -162,6 +165,14 @@ class ScannerBar(QWidget):
         self.held.setVisible(model.is_held)
         scan = model.current_scan()
         self.scans.setText(f"{scan if len(scan) <= 16 else scan[:15] + '…'} ▾" if scan else "Scans ▾")
+
+    def minimumSizeHint(self) -> QSize:
+        """Return what two lines need, so that a wide bar may become narrow again."""
+        heads = (*self.venues.values(), *self.kinds.values(), self.held, self.count, self.link)
+        gap = self._first.spacing()
+        first = LIST_WIDTH + gap + sum(widget.minimumSizeHint().width() + gap for widget in heads)
+        second = FILTER_WIDTH + sum(tool.minimumSizeHint().width() + gap for tool in self._tools)
+        return QSize(max(first, second) + 16, super().minimumSizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Put everything into one line where there is room."""

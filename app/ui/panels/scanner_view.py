@@ -6,6 +6,8 @@ with texts laid out once and kept.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import isfinite
 from typing import Final
 
 from PySide6.QtCore import QEvent, QPoint, QRect, QSize, Qt, Signal
@@ -13,6 +15,8 @@ from PySide6.QtGui import (
     QColor,
     QFocusEvent,
     QFont,
+    QFontMetrics,
+    QFontMetricsF,
     QHideEvent,
     QKeyEvent,
     QMouseEvent,
@@ -24,18 +28,19 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QWidget
 
-from app.scanner.columns import COLUMNS, Derived
+from app.scanner.columns import COLUMNS, ColumnKind, Derived
+from app.scanner.ranking import RowArray
 from app.ui import icons, theme
-from app.ui.models.scanner_table import EVENTS, FLASH_STEPS, KEYS, LEFT_KEYS, SYMBOL, ScannerTable
+from app.ui.models.scanner_table import EVENTS, FLASH_STEPS, KEYS, SYMBOL, ScannerTable
 from app.ui.panels.common import QuietTable
 from app.viewmodels import formats
 from app.viewmodels.scanner import ScannerModel
+from app.viewmodels.scanner_cells import price_text
 from app.viewmodels.scanner_events import badge_words
 
 PAD: Final = 6
 STAR: Final = 16
-_KEPT_TEXTS: Final = 12_000
-_LEFT: Final = tuple(key in LEFT_KEYS for key in KEYS)
+_KEPT_TEXTS: Final = 4_000
 WIDTHS: Final[dict[str, int]] = {
     "symbol": 124,
     "venue": 80,
@@ -63,6 +68,38 @@ WIDTHS: Final[dict[str, int]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One row on screen: the board's row, its upper edge, whether it is stale, and the decimals of its prices."""
+
+    row: int
+    top: int
+    stale: bool
+    decimals: int
+
+
+def _figure_font(font: QFont) -> QFont:
+    """Return the font for figures: without shaping, which costs a third, where digits are of one width even so."""
+    plain = QFont(font)
+    plain.unsetFeature(QFont.Tag("tnum"))
+    plain.setKerning(False)
+    plain.setStyleStrategy(QFont.StyleStrategy.PreferNoShaping)
+    metrics = QFontMetricsF(plain)
+    return plain if len({metrics.horizontalAdvance(digit) for digit in "0123456789"}) == 1 else font
+
+
+class _Advances(dict[str, float]):
+    """Widths of letters in pixels, measured when first asked for."""
+
+    def __init__(self, metrics: QFontMetricsF) -> None:
+        super().__init__()
+        self._metrics = metrics
+
+    def __missing__(self, letter: str) -> float:
+        width = self[letter] = self._metrics.horizontalAdvance(letter)
+        return width
+
+
 class ScannerView(QuietTable):
     """The table. hovered: the position under the mouse, -1 for none; message: what to say when there are no rows."""
 
@@ -80,6 +117,7 @@ class ScannerView(QuietTable):
         self.setModel(items)
         self.setAccessibleName("Market scanner")
         self.setMouseTracking(True)
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)  # every pixel is painted here
         self.setShowGrid(False)
         self.setWordWrap(False)
         self.setTabKeyNavigation(False)
@@ -111,9 +149,15 @@ class ScannerView(QuietTable):
         look = theme.current()
         self._texts.clear()
         self._font = self.font()
+        self._metrics = QFontMetrics(self._font)
+        self._height = self.verticalHeader().defaultSectionSize()
+        self._drop = (self._height - self._metrics.height()) // 2
+        self._figures = _figure_font(self._font)
+        self._advances = _Advances(QFontMetricsF(self._figures))
         self._plain = QPen(QColor(look.text))
         self._muted = QPen(QColor(look.muted))
         self._accent = QColor(look.accent)
+        self._hot = QPen(self._accent)
         self._signs = {1: QPen(QColor(look.up)), -1: QPen(QColor(look.down)), 0: QPen(QColor(look.warning))}
         self._base, self._raised = QColor(look.panel), QColor(look.raised)
         self._selected = QColor(look.selection)
@@ -152,24 +196,38 @@ class ScannerView(QuietTable):
         last = self.rowAt(area.bottom())
         last = min(last if last >= 0 else self._items.rowCount() - 1, len(self._model) - 1)
         height = self.verticalHeader().defaultSectionSize()
-        line = painter.fontMetrics().height()
-        columns = self._columns(area)
+        begin = self.rowViewportPosition(first)
+        rows = self._model.order[first : last + 1]
+        ages = self._model.board.values[Derived.AGE_S, rows]
+        decimals = self._model.cells.decimals
+        lines = [
+            _Line(row, begin + index * height, stale, decimals(row))
+            for index, (row, stale) in enumerate(
+                zip(rows.tolist(), (~(ages <= self._model.cells.stale_s)).tolist(), strict=True)
+            )
+        ]
+        self._paint_backgrounds(painter, area, first, last, begin, height)
+        for section, left, width in self._columns(area):
+            if section == EVENTS:
+                self._paint_badges(painter, lines, left, width)
+            elif section == SYMBOL:
+                self._paint_symbols(painter, lines, left, width)
+            elif COLUMNS[section].source is None:
+                self._paint_words(painter, lines, section, left, width)
+            else:
+                self._paint_numbers(painter, rows, lines, section, left, width)
+
+    def _paint_backgrounds(
+        self, painter: QPainter, area: QRect, first: int, last: int, begin: int, height: int
+    ) -> None:
         selected = self.selectionModel().selectedRows()
         chosen = selected[0].row() if selected else -1
+        for position, colour in ((self.hovered, self._raised), (chosen, self._selected)):
+            if first <= position <= last:
+                painter.fillRect(area.left(), begin + (position - first) * height, area.width(), height, colour)
         current = self.currentIndex().row() if self.hasFocus() else -1
-        top = self.rowViewportPosition(first)
-        stale_s = self._model.cells.stale_s
-        ages = self._model.board.values[Derived.AGE_S]
-        for position in range(first, last + 1):
-            if position == chosen:
-                painter.fillRect(area.left(), top, area.width(), height, self._selected)
-            elif position == self.hovered:
-                painter.fillRect(area.left(), top, area.width(), height, self._raised)
-            row = self._model.row_at(position)
-            self._paint_row(painter, row, columns, top, top + (height - line) // 2, not ages[row] <= stale_s)
-            if position == current:
-                painter.fillRect(0, top, 2, height, self._accent)
-            top += height
+        if first <= current <= last:
+            painter.fillRect(0, begin + (current - first) * height, 2, height, self._accent)
 
     def _columns(self, area: QRect) -> list[tuple[int, int, int]]:
         """Return (section, left edge, width) of the visible columns that lie in an area."""
@@ -183,68 +241,91 @@ class ScannerView(QuietTable):
                 found.append((section, left, width))
         return found
 
-    def _paint_row(
-        self, painter: QPainter, row: int, columns: list[tuple[int, int, int]], top: int, baseline: int, stale: bool
+    def _paint_numbers(
+        self, painter: QPainter, rows: RowArray, lines: list[_Line], section: int, left: int, width: int
     ) -> None:
-        items, flash = self._items, self._items.flash
-        flashing = row < flash.shape[1]
-        for section, left, width in columns:
-            if section == EVENTS:
-                self._paint_badges(painter, row, left, width, baseline, stale)
-                continue
-            if section == SYMBOL:
-                left, width = self._paint_marks(painter, row, left, width, top)
-            text = items.text(row, section)
-            source = COLUMNS[section].source
-            strength = int(flash[source, row]) if source is not None and flashing else 0
-            if stale or text == formats.UNKNOWN:
-                pen = self._muted
-            elif strength:
-                sign = 1 if strength > 0 else -1
-                pen = self._fading[sign][abs(strength)]
+        """Paint a column of figures; digits that have just changed in their colour, with an arrow before them."""
+        column, flash = COLUMNS[section], self._items.flash
+        assert column.source is not None
+        values: list[float] = self._model.board.values[column.source, rows].tolist()
+        strengths: list[int] = flash[column.source, rows].tolist() if flash.shape[1] > rows.max() else [0] * len(values)
+        make, direction_of = self._model.cells.maker(column.key), self._items.direction_maker(section)
+        is_price = column.kind is ColumnKind.PRICE
+        signs, fading, muted, plain = self._signs, self._fading, self._muted, self._plain
+        advance = self._advances.__getitem__
+        right, room, rise, drop = left + width - PAD, width - 2, self._drop + self._metrics.ascent(), self._drop
+        held: QPen | None = None
+        painter.setFont(self._figures)
+        for line, value, strength in zip(lines, values, strengths, strict=True):
+            if not isfinite(value):
+                text, pen = formats.UNKNOWN, muted
             else:
-                direction = items.direction(row, section)
-                pen = self._signs[direction] if direction else self._plain
-            painter.setPen(pen)
-            laid, wide = self._laid(text)
-            if wide > width - PAD:
-                laid, wide = self._laid(self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, width - PAD))
-            at = left + PAD if _LEFT[section] else left + width - PAD - wide
-            painter.drawStaticText(at, baseline, laid)
-            if strength and not stale:
+                text = price_text(value, line.decimals) if is_price else make(line.row, value)
+                if line.stale:
+                    pen = muted
+                elif strength:
+                    pen = fading[1 if strength > 0 else -1][abs(strength)]
+                else:
+                    direction = direction_of(value) if direction_of is not None else 0
+                    pen = signs[direction] if direction else plain
+            if pen is not held:
+                held = pen
+                painter.setPen(pen)
+            wide = round(sum(map(advance, text)))
+            if wide > room:
+                text = self._metrics.elidedText(text, Qt.TextElideMode.ElideRight, room)
+                wide = self._metrics.horizontalAdvance(text)
+            painter.drawText(right - wide, line.top + rise, text)
+            if strength and pen is not muted:
                 arrow, arrow_width = self._laid("▲" if strength > 0 else "▼")
-                if at - left >= arrow_width + 2:
-                    painter.drawStaticText(at - arrow_width - 2, baseline, arrow)
+                if room - wide >= arrow_width:
+                    painter.drawStaticText(right - wide - arrow_width, line.top + drop, arrow)
+        painter.setFont(self._font)
 
-    def _paint_marks(self, painter: QPainter, row: int, left: int, width: int, top: int) -> tuple[int, int]:
-        """Paint star and hot mark of the symbol cell; return what is left of it."""
-        height = self.verticalHeader().defaultSectionSize()
-        instrument = self._model.instrument(row)
-        if instrument in self._model.favourites:
-            painter.drawPixmap(QPoint(left + 4, top + (height - 12) // 2), self._star)
-        right = left + width
-        if instrument in self._model.budget.hot():
-            pinned = self._model.budget.is_pinned(*instrument)
-            mark, wide = self._laid("◆" if pinned else "●")
-            painter.setPen(QPen(self._accent))
-            painter.drawStaticText(right - wide - 3, top + (height - self.fontMetrics().height()) // 2, mark)
-            right -= wide + 2
-        return left + STAR - PAD + 4, right - left - STAR + PAD - 4
+    def _paint_words(self, painter: QPainter, lines: list[_Line], section: int, left: int, width: int) -> None:
+        for line in lines:
+            painter.setPen(self._muted if line.stale else self._plain)
+            laid = self._fitted(self._items.text(line.row, section), width - PAD)
+            painter.drawStaticText(left + PAD, line.top + self._drop, laid)
 
-    def _paint_badges(self, painter: QPainter, row: int, left: int, width: int, baseline: int, stale: bool) -> None:
-        at, end = left + PAD, left + width - 2
-        badges = self._model.events.badges(row)
-        for index, badge in enumerate(badges):
-            laid, wide = self._laid(badge_words(badge))
-            if at + wide > end:
-                more, wide = self._laid(f"+{len(badges) - index}")
-                painter.setPen(self._muted)
-                if at + wide <= end:
-                    painter.drawStaticText(at, baseline, more)
-                return
-            painter.setPen(self._muted if stale else self._signs[badge.direction])
-            painter.drawStaticText(at, baseline, laid)
-            at += wide + 7
+    def _paint_symbols(self, painter: QPainter, lines: list[_Line], left: int, width: int) -> None:
+        """Paint the names of instruments with stars before and hot marks after them."""
+        hot, favourites, budget = self._model.budget.hot(), self._model.favourites, self._model.budget
+        for line in lines:
+            instrument = self._model.instrument(line.row)
+            room = width - STAR - 4
+            if instrument in favourites:
+                painter.drawPixmap(QPoint(left + 4, line.top + (self._height - 12) // 2), self._star)
+            if instrument in hot:
+                mark, wide = self._laid("◆" if budget.is_pinned(*instrument) else "●")
+                painter.setPen(self._hot)
+                painter.drawStaticText(left + width - wide - 3, line.top + self._drop, mark)
+                room -= wide
+            painter.setPen(self._muted if line.stale else self._plain)
+            painter.drawStaticText(left + STAR + 4, line.top + self._drop, self._fitted(instrument[1], room))
+
+    def _paint_badges(self, painter: QPainter, lines: list[_Line], left: int, width: int) -> None:
+        for line in lines:
+            at, end = left + PAD, left + width - 2
+            badges = self._model.events.badges(line.row)
+            for index, badge in enumerate(badges):
+                laid, wide = self._laid(badge_words(badge))
+                if at + wide > end:
+                    more, wide = self._laid(f"+{len(badges) - index}")
+                    painter.setPen(self._muted)
+                    if at + wide <= end:
+                        painter.drawStaticText(at, line.top + self._drop, more)
+                    break
+                painter.setPen(self._muted if line.stale else self._signs[badge.direction])
+                painter.drawStaticText(at, line.top + self._drop, laid)
+                at += wide + 7
+
+    def _fitted(self, text: str, room: int) -> QStaticText:
+        """Return words laid out, shortened where they do not fit."""
+        laid, wide = self._laid(text)
+        if wide <= room:
+            return laid
+        return self._laid(self._metrics.elidedText(text, Qt.TextElideMode.ElideRight, room))[0]
 
     def _laid(self, text: str) -> tuple[QStaticText, int]:
         """Return a text laid out, and its width in pixels."""
