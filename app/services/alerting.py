@@ -35,6 +35,7 @@ _COLLECT_NS: Final = NS_PER_S
 _APART_NS: Final = 5 * NS_PER_S
 _SAVE_NS: Final = 2 * NS_PER_S
 _NAMED: Final = 3
+_ALERTED: Final = 50
 _WORDS: Final = {Known.PARTIAL: "≈", Known.FLOOR: ">= ", Known.EXACT: ""}
 
 
@@ -73,6 +74,8 @@ class Alerting:
         self.history: deque[Firing] = deque(maxlen=HISTORY)
         self.history_revision = 0
         self.notes: list[str] = []
+        self.alerted_rows: deque[int] = deque(maxlen=_ALERTED)
+        """Rows of the board for which conditions fired last: somebody is interested in them."""
         self.suppressed = 0
         """Firings that reached the person only as a part of a burst."""
         self._board = board
@@ -150,6 +153,7 @@ class Alerting:
         rows = np.flatnonzero(condition.mask(board)).tolist()
         row_of = {_name(board.markets[row], board.symbols[row]): row for row in rows}
         for subject in self.book.judge(rule.id, row_of, now_ns):
+            self.alerted_rows.append(row_of[subject])
             figures = ", ".join(
                 f"{key} {_number(value)}" for key, value in condition.figures(board, row_of[subject]).items()
             )

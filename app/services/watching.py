@@ -60,6 +60,7 @@ class Watch:
         }
         self._found: list[ScanEvent] = []
         self._next_ns = 0
+        self._alerts_seen = 0
 
     # -- input ---------------------------------------------------------------------------------------------------
 
@@ -94,6 +95,9 @@ class Watch:
             found, self._found = self._found, []
             self.alerting.on_scan_events(found, now_ns)
         self.alerting.advance(now_ns)
+        if self._alerts_seen != self.alerting.history_revision:
+            self._alerts_seen = self.alerting.history_revision
+            self.scanning.set_watched(set(self.alerting.alerted_rows))
 
     def _copy_books(self, market: Market, engine: MarketEngine) -> None:
         """Put best prices and Delta of the books on the board; a Delta that rests on a floor is shown all the same."""

@@ -23,6 +23,8 @@ from app.venues.explain import LinkLost, closed_by, is_hopeless, not_opened
 _quiet = logging.getLogger("fathom.venues.websockets")
 _quiet.setLevel(logging.WARNING)
 _MAX_HELD_BYTES: Final = 64 * 2**20
+_BURST: Final = 32
+"""So many frames, a few milliseconds of work, are taken in one go."""
 
 
 def is_loopback(host: str) -> bool:
@@ -107,6 +109,8 @@ class Connection:
                 self.bytes += len(raw)
                 inspect(raw)
                 self._take(raw)
+                if not self.frames % _BURST:
+                    await asyncio.sleep(0)  # frames that wait already are taken without a pause: others get their turn
         except ConnectionClosed as closed:
             return closed_by(closed, self._max_size)
         except LinkLost as lost:

@@ -13,7 +13,7 @@ import platform
 import subprocess
 import sys
 
-BENCHES = ("books", "200_books", "storage", "charts", "window", "server")
+BENCHES = ("books", "200_books", "venues", "storage", "charts", "window", "scanner", "scanner_table", "server")
 
 
 def main() -> int:
