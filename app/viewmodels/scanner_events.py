@@ -153,4 +153,6 @@ def number_text(value: float) -> str:
     """Return a number of an event as a person reads it."""
     if not np.isfinite(value):
         return formats.UNKNOWN
-    return formats.full(value, 0) if abs(value) >= 100_000 else f"{value:,.6g}"
+    if abs(value) >= 100_000:
+        return formats.full(value, 0)
+    return f"{value:.12f}".rstrip("0").rstrip(".") if 0 < abs(value) < 1e-3 else f"{value:,.6g}"

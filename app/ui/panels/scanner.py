@@ -23,7 +23,7 @@ from app.ui.panels.scanner_budget import BudgetBar
 from app.ui.panels.scanner_events import EventList
 from app.ui.panels.scanner_menus import RowActions, columns_menu, row_menu, scans_menu
 from app.ui.panels.scanner_view import ScannerView
-from app.viewmodels.depth_chart import spawn_task
+from app.viewmodels.depth_chart import Handle, spawn_task
 from app.viewmodels.scanner import ScannerModel
 from app.viewmodels.scanner_lists import ScanList
 from app.viewmodels.scanner_scans import widths_of
@@ -50,13 +50,13 @@ class ScannerPanel(Panel):
         parent: QWidget | None = None,
         *,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
-        spawn: Callable[[Coroutine[Any, Any, None]], object] = spawn_task,
+        spawn: Callable[[Coroutine[Any, Any, None]], Handle | None] = spawn_task,
     ) -> None:
         super().__init__(parent)
         self.model = model
         self._monotonic_ns = monotonic_ns
         self._spawn = spawn
-        self._tasks: list[object] = []
+        self._handles: list[Handle] = []
         self._news = 0
         self._quiet = 0
         self._polled_ns: int | None = None
@@ -67,6 +67,7 @@ class ScannerPanel(Panel):
         self._order = -1
         self._choices: Hashable = None
         self._is_syncing = False
+        self._is_laid_out = False
         self.items = ScannerTable(model)
         self.items.setParent(self)
         self.table = ScannerView(model, self.items, self)
@@ -159,7 +160,10 @@ class ScannerPanel(Panel):
             self.model.budget.show_rows((), self._now_ns)
 
     def shut(self) -> None:
-        """Let go of theme, zone and budget."""
+        """Let go of open dialogs, theme, zone and budget."""
+        for handle in self._handles:
+            handle.cancel()
+        self._handles.clear()
         theme.notifier().changed.disconnect(self._restyle)
         zone.notifier().changed.disconnect(self._on_zone)
         self.model.budget.show_rows((), self._now_ns)
@@ -248,7 +252,8 @@ class ScannerPanel(Panel):
         super().resizeEvent(event)
         wide = self.width() >= BESIDE
         wanted = Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical
-        if self._splitter.orientation() != wanted:
+        if self._splitter.orientation() != wanted or not self._is_laid_out:
+            self._is_laid_out = True
             self._splitter.setOrientation(wanted)
             self._splitter.setSizes([self.width() - 460, 460] if wide else [self.height() - 190, 190])
 
@@ -422,8 +427,10 @@ class ScannerPanel(Panel):
         self._on_choice()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks = [task for task in self._tasks if not getattr(task, "done", lambda: True)()]
-        self._tasks.append(self._spawn(work))
+        handle = self._spawn(work)
+        if handle is not None:
+            self._handles = [old for old in self._handles if not getattr(old, "done", bool)()]
+            self._handles.append(handle)
 
     # -- layout --------------------------------------------------------------------------------------------------
 
@@ -445,5 +452,6 @@ class ScannerPanel(Panel):
         self.show_events(state.get("events") is not False)
         sizes = state.get("split")
         if isinstance(sizes, list) and len(sizes) == 2 and all(isinstance(s, int) and 0 < s < 10_000 for s in sizes):
+            self._is_laid_out = True
             self._splitter.setSizes(sizes)
         self._on_choice()

@@ -13,7 +13,7 @@ from app.ui.panels.common import plain_label
 from app.ui.panels.scanner_events import short_name
 from app.viewmodels.scanner_budget import ScannerBudget, turn_words, usage_words
 
-WORDS: Final = "Hot instruments get full streams: books, trades and quotes instead of tickers alone."
+WORDS: Final = "Hot instruments get streams of their own, not just the tickers of the whole market."
 NOBODY: Final = "Nobody has lost a place yet."
 
 

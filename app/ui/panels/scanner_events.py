@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
@@ -230,7 +230,7 @@ class EventList(QWidget):
             action.triggered.connect(lambda _=False, k=kind: self.set_kinds(self._model.events.kinds ^ {k}))
         menu.popup(self._kinds.mapToGlobal(self._kinds.rect().bottomLeft()))
 
-    def set_kinds(self, kinds: Sequence[EventKind] | frozenset[EventKind] | type[EventKind]) -> None:
+    def set_kinds(self, kinds: Iterable[EventKind]) -> None:
         """List only these kinds; none means all."""
         self._model.events.kinds = frozenset(kinds) or frozenset(EventKind)
         self.refresh()

@@ -42,19 +42,19 @@ PAD: Final = 6
 STAR: Final = 16
 _KEPT_TEXTS: Final = 4_000
 WIDTHS: Final[dict[str, int]] = {
-    "symbol": 124,
+    "symbol": 116,
     "venue": 80,
     "market": 68,
-    "last": 88,
+    "last": 82,
     "change_24h": 68,
     "volume_24h": 96,
-    "high_24h": 88,
-    "low_24h": 88,
-    "bid": 88,
-    "ask": 88,
+    "high_24h": 82,
+    "low_24h": 82,
+    "bid": 82,
+    "ask": 82,
     "spread_bp": 82,
-    "mark": 88,
-    "index": 88,
+    "mark": 82,
+    "index": 82,
     "funding": 84,
     "funding_hours": 86,
     "funding_year": 86,
@@ -63,7 +63,7 @@ WIDTHS: Final[dict[str, int]] = {
     "delta": 66,
     "liq_long": 96,
     "liq_short": 100,
-    "events": 150,
+    "events": 120,
     "age": 54,
 }
 
@@ -278,8 +278,8 @@ class ScannerView(QuietTable):
             painter.drawText(right - wide, line.top + rise, text)
             if strength and pen is not muted:
                 arrow, arrow_width = self._laid("▲" if strength > 0 else "▼")
-                if room - wide >= arrow_width:
-                    painter.drawStaticText(right - wide - arrow_width, line.top + drop, arrow)
+                if room - wide > arrow_width:
+                    painter.drawStaticText(right - wide - arrow_width - 1, line.top + drop, arrow)
         painter.setFont(self._font)
 
     def _paint_words(self, painter: QPainter, lines: list[_Line], section: int, left: int, width: int) -> None:

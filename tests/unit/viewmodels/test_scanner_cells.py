@@ -188,13 +188,14 @@ def test_an_event_is_worded_with_its_numbers() -> None:
         symbol="BTC",
         kind=EventKind.VOLUME_SPIKE,
         text="much was traded",
-        numbers={"turnover_usd": 3_100_000.4, "threshold_ratio": 3.0, "normal_usd": float("nan")},
+        numbers={"turnover_usd": 3_100_000.4, "threshold_ratio": 3.0, "normal_usd": float("nan"), "price": 1.184e-5},
     )
     assert event_lines(event) == [
         "22:13:20  volume spike: much was traded",
         "    turnover usd: 3,100,000",
         "    threshold ratio: 3",
         "    normal usd: —",
+        "    price: 0.00001184",
     ]
 
 
