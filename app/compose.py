@@ -98,7 +98,7 @@ class Desktop:
         self._stop = stop
         self._links = LinkBus()
         self._screens = Screens(
-            self._links, lambda: self.clock, options.settings, self._spawn, lambda kind: self._open_panel(kind)
+            self._links, lambda: self.clock, options.settings, self._spawn, lambda kind: self._reach_panel(kind)
         )
         self.clock: Clock = SystemClock()
         self.probe = runtime.LagProbe()
@@ -320,6 +320,7 @@ class Desktop:
         from app.server.status import ServerOptions
         from app.viewmodels.live_books import LiveBooks
         from app.viewmodels.live_series import LiveSeries
+        from app.viewmodels.scanner_books import ScannerBooks
         from app.viewmodels.served import Served
         from app.viewmodels.time_link import TimeLinks
 
@@ -337,6 +338,7 @@ class Desktop:
             version=__version__,
             table=core.watch.scanning.board,
             alerts=core.watch.alerting,
+            delta_known=ScannerBooks(core.watch, core.engines).known,
         )
         paths, settings = self.options.paths, self.options.settings
         server = LocalServer(
@@ -444,8 +446,8 @@ class Desktop:
         assert self._window is not None
         self._window.spawn(coroutine, name)
 
-    def _open_panel(self, kind: str) -> Panel | None:
-        return None if self._window is None else self._window.open_panel(kind)
+    def _reach_panel(self, kind: str) -> Panel | None:
+        return None if self._window is None else self._window.reach_panel(kind)
 
     def _note(self, topic: str, text: str | None) -> None:
         if self._sources is not None:

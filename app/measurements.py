@@ -87,5 +87,5 @@ class Measurements:
 
 
 def _all_primed(status: LiveStatus) -> bool:
-    feeds = status.feeds()
-    return bool(feeds) and all(0 < feed.books_total <= feed.books_primed for feed in feeds)
+    feeds = [feed for feed in status.feeds() if feed.books_total]
+    return bool(feeds) and all(feed.books_total <= feed.books_primed for feed in feeds)

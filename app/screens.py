@@ -37,7 +37,8 @@ class Sources:
 
 
 class Screens:
-    """Makes panels. `spawn` runs a coroutine that ends with the window; `open_panel` opens one of a kind."""
+    """Makes panels. `spawn` runs a coroutine that ends with the window; `reach_panel` brings one of a kind to
+    the front, opening it when there is none."""
 
     def __init__(
         self,
@@ -45,14 +46,14 @@ class Screens:
         clock: Callable[[], Clock],
         settings: Settings,
         spawn: Callable[[Coroutine[Any, Any, Any], str], None],
-        open_panel: Callable[[str], Panel | None],
+        reach_panel: Callable[[str], Panel | None],
     ) -> None:
         self.sources: Sources | None = None
         self._links = links
         self._clock = clock
         self._settings = settings
         self._spawn = spawn
-        self._open_panel = open_panel
+        self._reach_panel = reach_panel
 
     def registry(self) -> PanelRegistry:
         """Return the kinds of panels."""
@@ -61,7 +62,7 @@ class Screens:
                 PanelKind(id="symbols", title="Symbols", factory=self._symbols, icon="symbols"),
                 PanelKind(id="chart", title="Depth chart", factory=self._chart, icon="chart", multiple=True),
                 PanelKind(id="ladder", title="Order book", factory=self._ladder, icon="ladder", multiple=True),
-                PanelKind(id="scanner", title="Market Scanner", factory=self._scanner, icon="scanner", multiple=True),
+                PanelKind(id="scanner", title="Market Scanner", factory=self._scanner, icon="scanner"),
                 PanelKind(id="alerts", title="Alerts", factory=self._alerts, icon="bell"),
                 PanelKind(id="feeds", title="Feeds", factory=self._feeds, icon="feeds"),
                 PanelKind(id="server", title="Server", factory=self._server, icon="server"),
@@ -108,6 +109,7 @@ class Screens:
         books = ScannerBooks(ready.watch, ready.engines)
         panel = ScannerPanel(ScannerModel(ready.watch.scanning, books, self._links))
         panel.alert_wanted.connect(self._new_alert)
+        panel.book_wanted.connect(self._show_book)
         return panel
 
     def _alerts(self) -> Panel:
@@ -124,11 +126,19 @@ class Screens:
         )
         return AlertsPanel(model)
 
+    def _show_book(self, market: Market, symbol: str) -> None:
+        """Show a book in a ladder."""
+        from app.ui.panels.ladder import LadderPanel
+
+        panel = self._reach_panel("ladder")
+        if isinstance(panel, LadderPanel):
+            panel.show_book(market, symbol)
+
     def _new_alert(self, condition: str) -> None:
         """Open the alerts with the editor on a rule of that condition."""
         from app.ui.panels.alerts import AlertsPanel
 
-        panel = self._open_panel("alerts")
+        panel = self._reach_panel("alerts")
         if isinstance(panel, AlertsPanel):
             panel.add(condition)
 

@@ -352,6 +352,14 @@ class MainWindow(QMainWindow):
         self.docks.show(entry.name)
         return entry.panel
 
+    def reach_panel(self, kind_id: str) -> Panel | None:
+        """Bring the first open panel of a kind to the front; open one when there is none."""
+        for entry in self.docks.panels():
+            if entry.kind.id == kind_id:
+                self.docks.show(entry.name)
+                return entry.panel
+        return self.open_panel(kind_id)
+
     def perspective_names(self) -> list[str]:
         """Return the names of all layouts, built-in ones first."""
         from app.ui.perspectives import BUILT_IN

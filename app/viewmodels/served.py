@@ -16,10 +16,10 @@ from app.indicators.groups import SubjectMarket
 from app.scanner.board import Board
 from app.server.ports import BookKey, IndicatorKey, Json
 from app.storage.ticks import TickSource
-from app.viewmodels.chart_words import KNOWN_WORDS
+from app.viewmodels.chart_words import KNOWN_WORDS, exact_count
 from app.viewmodels.naming import symbol_of
 from app.viewmodels.served_depth import depth_of, line_now, lines_of, points, reach, ticks_of
-from app.viewmodels.served_rows import ServedRows
+from app.viewmodels.served_rows import DeltaKnown, ServedRows
 from app.viewmodels.sources import BookSource, BookView, SeriesSource, StatusSource
 from app.viewmodels.status import StatusModel
 
@@ -69,7 +69,7 @@ class Served:
     """`ServerData` over the live sources.
 
     model: a status model of its own (mode and feed lights). table and alerts may come later or never. account gives
-    the account as it may be shown, None when none is connected.
+    the account as it may be shown, None when none is connected. delta_known: how well a row's Delta is known.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class Served:
         table: Board | None = None,
         alerts: AlertHistory | None = None,
         account: Callable[[], Json | None] = lambda: None,
+        delta_known: DeltaKnown = lambda _market, _symbol: Known.PARTIAL,
     ) -> None:
         self._books = books
         self._series = series
@@ -93,7 +94,8 @@ class Served:
         self._clock = clock
         self._model = model
         self._version = version
-        self._rows = None if table is None else ServedRows(table)
+        self._delta_known = delta_known
+        self._rows = None if table is None else ServedRows(table, delta_known)
         self.alerts = alerts
         self._account = account
 
@@ -104,7 +106,7 @@ class Served:
 
     @table.setter
     def table(self, table: Board | None) -> None:
-        self._rows = None if table is None else ServedRows(table)
+        self._rows = None if table is None else ServedRows(table, self._delta_known)
 
     # -- the program ---------------------------------------------------------------------------------------------
 
@@ -254,6 +256,7 @@ class Served:
         window = self._series.live(SubjectMarket(key.subject, key.market), now_ms - _NEWEST_MS)
         newest = window.slice(max(0, len(window) - 1), len(window))
         at = int(newest.ts_ms[-1]) if len(newest) else None
+        lines = lines_of(key)
         return {
             "indicator": key.indicator.value,
             "heading": key.indicator.heading,
@@ -265,7 +268,8 @@ class Served:
             "age_ms": None if at is None else max(0, now_ms - at),
             "included": int(newest.included[-1]) if len(newest) else 0,
             "total": newest.total,
-            "lines": [line_now(line, newest) for line in lines_of(key)],
+            "exact": min((exact_count(line, newest) for line in lines), default=0) if len(newest) else 0,
+            "lines": [line_now(line, newest) for line in lines],
         }
 
     def indicator_points(self, key: IndicatorKey, last_s: float) -> Json:

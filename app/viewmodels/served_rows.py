@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
 
+from app.domain.coverage import Known
 from app.domain.ids import Market
 from app.domain.market import Field
 from app.domain.units import NS_PER_MS
 from app.scanner.board import MARKETS, Board
 from app.scanner.columns import Derived
 from app.server.ports import Json
+from app.viewmodels.chart_words import KNOWN_WORDS
 from app.viewmodels.naming import pair_of
 
 _ROW_FIELDS: Final = {
@@ -37,12 +39,15 @@ _WORKED_OUT: Final = [
 ]
 _ROW_NAMES: Final = tuple(_ROW_FIELDS)
 
+DeltaKnown = Callable[[Market, str], Known]
+
 
 class ServedRows:
-    """Rows of a board."""
+    """Rows of a board. delta_known: how well the Delta of an instrument is known."""
 
-    def __init__(self, table: Board) -> None:
+    def __init__(self, table: Board, delta_known: DeltaKnown) -> None:
         self.table = table
+        self._delta_known = delta_known
         self._names: dict[tuple[Market, str], int] = {}
         self._named = 0
         self._revisions = np.zeros(0, np.int64)
@@ -101,10 +106,13 @@ class ServedRows:
             market = table.markets[row]
             fields: Json = {
                 "symbol": table.symbols[row],
+                "pair": pair_of(table.symbols[row]),
                 "venue": market.venue.value,
                 "marketType": market.kind.value,
                 **dict(zip(_ROW_NAMES, figures, strict=True)),
             }
+            known = self._delta_known(market, table.symbols[row])
+            fields["delta_coverage"] = KNOWN_WORDS[known if fields["delta"] == fields["delta"] else Known.MISSING]
             fields["timestamp"] = stamp or None
             fields["age_ms"] = max(0, now_ms - stamp) if stamp else None
             listed.append(fields)

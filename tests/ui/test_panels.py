@@ -398,3 +398,9 @@ def test_filter_and_sizes_are_remembered(feeds: FeedsPanel, show, market: FakeMa
     assert other.save_state()["kind"] == state["kind"]
     other.restore_state({"sizes": [1, "x", None], "source": 4, "kind": "party"})
     refresh(other, market)
+
+
+def test_the_ladder_shows_the_book_another_panel_asks_for(ladder: LadderPanel, links: LinkBus) -> None:
+    ladder.show_book(Market.BINANCE_USDM, "1000PEPEUSDT")
+    assert (ladder._model.market, ladder._model.symbol) == (Market.BINANCE_USDM, "1000PEPEUSDT")
+    assert links.current("A") == "PEPEUSDT", "the panels of the colour follow"

@@ -18,6 +18,7 @@ from app.ui.statusbar import ElidedLabel
 from app.viewmodels import formats
 from app.viewmodels.ladder import LadderModel, LadderView
 from app.viewmodels.linking import LINK_GROUPS
+from app.viewmodels.naming import pair_of
 
 AUTO: Final = "auto"
 
@@ -76,6 +77,11 @@ class LadderPanel(Panel):
     def link_group(self) -> str | None:
         """Return the link group this panel follows."""
         return self._model.link_group
+
+    def show_book(self, market: Market, symbol: str) -> None:
+        """Show a symbol of a market; its pair goes to the panels of the link group too."""
+        self._model.show_market(market)
+        self._model.choose_pair(pair_of(symbol))
 
     @property
     def canvas(self) -> LadderCanvas:
