@@ -1,0 +1,201 @@
+"""Settings of the venues: which markets are on, where they are found, how much is followed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from app.settings.setting import Setting
+
+_ENDPOINT: Final = "address of the venue; any other server that speaks its protocol can stand in"
+
+VENUES: Final[tuple[Setting, ...]] = (
+    Setting(key="binance.spot.enabled", kind=bool, default=True, help="keep the books of Binance spot"),
+    Setting(key="binance.usdm.enabled", kind=bool, default=True, help="keep the books of Binance USD-M futures"),
+    Setting(
+        key="binance.spot.ws_url",
+        kind=str,
+        default="wss://data-stream.binance.vision",
+        help=f"spot streams: {_ENDPOINT}",
+    ),
+    Setting(
+        key="binance.spot.rest_url",
+        kind=str,
+        default="https://data-api.binance.vision",
+        help=f"spot REST: {_ENDPOINT}",
+    ),
+    Setting(
+        key="binance.usdm.ws_url",
+        kind=str,
+        default="wss://fstream.binance.com",
+        help=f"USD-M streams, without /public: {_ENDPOINT}",
+    ),
+    Setting(key="binance.usdm.rest_url", kind=str, default="https://fapi.binance.com", help=f"USD-M REST: {_ENDPOINT}"),
+    Setting(
+        key="binance.symbols",
+        kind=int,
+        default=100,
+        unit="symbols",
+        low=10,
+        high=400,
+        help="how many pairs of the list are followed on each market, the most traded first",
+    ),
+    Setting(
+        key="binance.symbols_file",
+        kind=str,
+        default="",
+        help="text file with one spot pair a line, instead of the built-in list",
+    ),
+    Setting(
+        key="binance.refresh_symbols",
+        kind=bool,
+        default=False,
+        help="at start rank the USDT pairs by 24 h quote volume instead of taking the list as it is",
+    ),
+    Setting(
+        key="binance.news",
+        kind=bool,
+        default=True,
+        help="follow tickers, funding and liquidations of every instrument for the scanner",
+    ),
+    Setting(
+        key="binance.streams_per_connection",
+        kind=int,
+        default=100,
+        unit="streams",
+        low=2,
+        high=1000,
+        help="streams on one WebSocket connection (the venue allows 1024)",
+    ),
+    Setting(
+        key="binance.stale_after",
+        kind=float,
+        default=3.0,
+        unit="s",
+        low=1.0,
+        high=60.0,
+        help="a connection without any frame for this long is taken as lost",
+    ),
+    Setting(
+        key="binance.weight_share",
+        kind=float,
+        default=0.6,
+        unit="of the minute's REST weight",
+        low=0.05,
+        high=0.95,
+        help="how much of the venue's REST allowance snapshots may use once all books are primed",
+    ),
+    Setting(key="bybit.spot.enabled", kind=bool, default=True, help="follow Bybit spot"),
+    Setting(key="bybit.linear.enabled", kind=bool, default=True, help="follow Bybit USDT perpetuals"),
+    Setting(
+        key="bybit.ws_url",
+        kind=str,
+        default="wss://stream.bybit.com",
+        help=f"Bybit streams, without /v5/public: {_ENDPOINT}",
+    ),
+    Setting(
+        key="bybit.spot.ws_url",
+        kind=str,
+        default="",
+        help="Bybit spot streams where they have an address of their own (empty: bybit.ws_url)",
+    ),
+    Setting(key="bybit.rest_url", kind=str, default="https://api.bybit.com", help=f"Bybit REST: {_ENDPOINT}"),
+    Setting(
+        key="bybit.symbols",
+        kind=int,
+        default=50,
+        unit="symbols",
+        low=1,
+        high=300,
+        help="how many books are kept on each Bybit market, the most traded USDT instruments first",
+    ),
+    Setting(
+        key="bybit.levels",
+        kind=str,
+        default="1000",
+        choices=("50", "200", "1000"),
+        help="levels per side of Bybit's order book streams where no full book is offered",
+    ),
+    Setting(
+        key="bybit.spot.full_book",
+        kind=bool,
+        default=True,
+        help="keep Bybit's full spot books (10,000 levels by REST, then every change) instead of bybit.levels",
+    ),
+    Setting(
+        key="bybit.hot_symbols",
+        kind=int,
+        default=100,
+        unit="symbols",
+        low=0,
+        high=500,
+        help="most symbols without a book whose quotes are streamed on each Bybit market",
+    ),
+    Setting(
+        key="bybit.topics_per_connection",
+        kind=int,
+        default=300,
+        unit="topics",
+        low=10,
+        high=700,
+        help="topics on one WebSocket connection (the venue counts 21,000 characters)",
+    ),
+    Setting(
+        key="bybit.snapshots_per_second",
+        kind=int,
+        default=10,
+        unit="requests/s",
+        low=1,
+        high=50,
+        help="most requests a second for full books",
+    ),
+    Setting(
+        key="bybit.tickers_every",
+        kind=float,
+        default=10.0,
+        unit="s",
+        low=2.0,
+        high=600.0,
+        help="how often the figures of the whole market are asked for, for symbols without streams of their own",
+    ),
+    Setting(
+        key="bybit.stale_after",
+        kind=float,
+        default=10.0,
+        unit="s",
+        low=2.0,
+        high=60.0,
+        help="a Bybit connection without any data for this long is taken as lost",
+    ),
+    Setting(
+        key="hyperliquid.perp.enabled", kind=bool, default=True, help="follow Hyperliquid perpetuals, with their books"
+    ),
+    Setting(key="hyperliquid.spot.enabled", kind=bool, default=True, help="follow the figures of Hyperliquid spot"),
+    Setting(
+        key="hyperliquid.ws_url",
+        kind=str,
+        default="wss://api.hyperliquid.xyz/ws",
+        help=f"Hyperliquid streams: {_ENDPOINT}",
+    ),
+    Setting(
+        key="hyperliquid.rest_url",
+        kind=str,
+        default="https://api.hyperliquid.xyz",
+        help=f"Hyperliquid REST, without /info: {_ENDPOINT}",
+    ),
+    Setting(
+        key="hyperliquid.symbols",
+        kind=int,
+        default=30,
+        unit="symbols",
+        low=1,
+        high=80,
+        help="how many books of Hyperliquid perpetuals are kept, the most traded first",
+    ),
+    Setting(
+        key="hyperliquid.resolutions",
+        kind=str,
+        default="full,3,2",
+        help="resolutions of Hyperliquid books: full, and significant figures of prices (4, 3, 2) for deeper bands; "
+        "each takes one of the ten connections the venue allows an address",
+    ),
+)
