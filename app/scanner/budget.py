@@ -161,6 +161,8 @@ class _Round:
         self._pins = budget._pins[market]
         self._covered = budget._covered[market]
         self._capacity = budget._capacity[market]
+        self._entitled = [symbol for symbol in self._pins if symbol not in self._covered][: self._capacity]
+        """Pins in the order they were made, as many as there are places."""
         scores = score(board, signals, rows, now_ns)
         self._score = {board.symbols[row]: float(value) for row, value in zip(rows.tolist(), scores, strict=True)}
         fresh = age_s[rows] <= budget._stale_s
@@ -175,8 +177,7 @@ class _Round:
     def run(self) -> None:
         """Take places from what should not have them, give them to pins, fill what is free, swap what is worse."""
         self._drop()
-        pins = [symbol for symbol in self._pins if symbol not in self._covered][: self._capacity]
-        for symbol in pins:
+        for symbol in self._entitled:
             if symbol not in self._held:
                 self._make_room(symbol)
                 self._give(symbol, "pinned")
@@ -196,13 +197,17 @@ class _Round:
             elif age_s > self._budget._stale_s and symbol not in self._pins and not self._is_silent:
                 self._take(symbol, f"nothing heard for {span(age_s)}" if row is not None else "nothing heard")
         while len(self._held) > self._capacity:
-            free = [symbol for symbol in self._held if symbol not in self._pins]
-            self._take(min(free or self._held, key=self._rank), f"only {self._capacity} places")
+            self._take(self._least(), f"only {self._capacity} places")
 
     def _make_room(self, symbol: str) -> None:
         while len(self._held) >= self._capacity:
-            free = [held for held in self._held if held not in self._pins]
-            self._take(min(free or self._held, key=self._rank), f"{symbol} was pinned")
+            self._take(self._least(), f"{symbol} was pinned")
+
+    def _least(self) -> str:
+        """Return who gives way first: the lowest score, pins after others, and of pins those that came too late."""
+        free = [held for held in self._held if held not in self._pins]
+        late = [held for held in self._held if held not in self._entitled]
+        return min(free or late or self._held, key=self._rank)
 
     def _swap(self, symbol: str) -> bool:
         """Give a symbol the place of the worst one that may lose its own; False when it is not much better."""

@@ -192,6 +192,22 @@ def test_markets_have_places_of_their_own() -> None:
     assert stage.budget.usage(Market.HYPERLIQUID_PERP).capacity == 0
 
 
+def test_of_more_pins_than_places_the_first_keep_theirs() -> None:
+    stage = Stage(3, 6)
+    stage.budget.set_covered(MARKET, {"S0", "S3"})
+    stage.budget.pin(MARKET, "S0")
+    stage.budget.pin(MARKET, "S3")
+    stage.tell_all()
+    stage.step()
+    stage.budget.set_covered(MARKET, set())
+    stage.budget.pin(MARKET, "S1")
+    stage.budget.pin(MARKET, "S2")
+    stage.tell_all()
+    stage.step()
+    assert stage.budget.hot(MARKET) == {"S0", "S3", "S1"}
+    assert stage.budget.usage(MARKET).waiting == 1
+
+
 @given(st.lists(st.sampled_from(["S0", "S4", "S9"]), max_size=3), st.integers(0, 4))
 def test_the_same_history_gives_the_same_places(screen: list[str], places: int) -> None:
     def run() -> tuple[list[str], list[str]]:
