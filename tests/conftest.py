@@ -6,11 +6,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from hypothesis.configuration import set_hypothesis_home_dir
 
 ROOT = Path(__file__).resolve().parent.parent
 # pytest warns of a folder named .hypothesis that norecursedirs does not name, and warnings are errors here
 set_hypothesis_home_dir(ROOT / ".pytest_cache" / "hypothesis")
+# where nobody can look at a counterexample at once, the same examples are tried each time
+settings.register_profile("ci", derandomize=True, print_blob=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")
