@@ -59,6 +59,12 @@ class DepthTable:
     def __len__(self) -> int:
         return int(self.sampled_ns.size)
 
+    def take(self, rows: npt.NDArray[np.int64], other: DepthTable) -> None:
+        """Take volumes, coverage and best prices of these rows from another table, which is all that groups need."""
+        self.sums[rows] = other.sums[rows]
+        self.coverage[rows] = other.coverage[rows]
+        self.best[rows] = other.best[rows]
+
     def clear_row(self, row: int, now_ns: int) -> None:
         """Say that nothing is known of a book at `now_ns`."""
         self.usd[row] = np.nan

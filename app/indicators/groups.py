@@ -24,7 +24,8 @@ class Group(StrEnum):
 
 
 GROUPS: Final[tuple[Group, ...]] = tuple(Group)
-TOP_TEN: Final[frozenset[str]] = frozenset(("BTC", "ETH", "XRP", "BNB", "SOL", "TRX", "DOGE", "ADA", "LINK", "BCH"))
+LARGEST: Final = ("BTC", "ETH", "XRP", "BNB", "SOL", "TRX", "DOGE", "ADA", "LINK", "BCH")
+TOP_TEN: Final[frozenset[str]] = frozenset(LARGEST)
 EXCLUDED: Final[dict[Group, frozenset[str]]] = {
     Group.TOTAL: frozenset(),
     Group.TOTAL1: frozenset(("BTC",)),

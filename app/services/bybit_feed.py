@@ -19,7 +19,7 @@ from app.domain.errors import BadFrameError, FathomError
 from app.domain.health import FeedHealth
 from app.domain.ids import FeedId, Market, Venue
 from app.domain.instruments import Instrument
-from app.indicators.groups import TOP_TEN
+from app.indicators.groups import LARGEST
 from app.paths import Paths
 from app.services.universe import Universe, universe_from_json, universe_to_json
 from app.settings.files import write_atomic
@@ -94,7 +94,7 @@ async def _market(settings: Settings, paths: Paths, market: Market) -> tuple[tup
             known,
             f"{market.full_name}: no list of instruments ({reason}); the last run's is used.",
         )
-    guessed = tuple(guess_instrument(market, base + QUOTE) for base in sorted(TOP_TEN))[:count]
+    guessed = tuple(guess_instrument(market, base + QUOTE) for base in LARGEST)[:count]
     return (
         guessed,
         f"{market.full_name}: no list of instruments ({reason}); the largest coins are used.",

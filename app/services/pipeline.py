@@ -38,8 +38,8 @@ GRID_NS: Final = 50 * NS_PER_MS
 _MAX_CATCH_UP_NS: Final = 5 * NS_PER_S
 _CROSSED_STRIKES: Final = 3
 _FAST_PAUSE_NS: Final = 40 * NS_PER_MS
-_CHECK_PAUSE_NS: Final = NS_PER_S // 2
-"""Looking at the top merges what is queued: once or twice a second finds a wrong book as surely as every time."""
+_CHECK_PAUSE_NS: Final = 2 * NS_PER_S
+"""Looking at the top merges what is queued: every two seconds finds a wrong book as surely as every time."""
 _HOUSEKEEPING_NS: Final = NS_PER_S
 _REFRESH_PAUSE_NS: Final = 30 * NS_PER_S
 _DEEPEN_PAUSE_NS: Final = 120 * NS_PER_S
@@ -117,6 +117,8 @@ class MarketEngine:
         self.rows = [_Row(instrument.symbol, self._intake.open_book(instrument)) for instrument in instruments]
         self._row_of = {symbol: row for row, symbol in enumerate(self.symbols)}
         self.table = DepthTable(len(self.rows))
+        self._regular = DepthTable(len(self.rows))
+        """The same as of regular samples only: what ticks and minutes of groups rest on, whatever is on screen."""
         self.members = membership([instrument.base for instrument in instruments])
         self.groups: GroupDepth | None = None
         self.groups_ns = 0
@@ -309,18 +311,20 @@ class MarketEngine:
         if self.groups_watched:
             self.groups_event_ns = self._mean_event()
         readable = [index for index in regular.tolist() if self._measure(index, ts_ns, regular=True)]
+        self._regular.take(regular, self.table)
         for index in fast:
             if self.rows[index].dirty:
                 self._measure(index, ts_ns, regular=False)
         if readable:
             self._put(np.array(readable, np.int64), ts_ns)
-        if phase == 0 or self.groups_watched:
-            depth = self._aggregate(ts_ns)
-            if phase == 0:
-                self._minutes.add_groups(depth)
-                tick = GroupTick(ts_ms=ts_ns // NS_PER_MS, market=self.market, depth=depth)
-                for ticks in self.outputs.ticks:
-                    ticks.put_groups(tick)
+        if phase == 0:
+            depth = self._aggregate(self._regular, ts_ns)
+            self._minutes.add_groups(depth)
+            tick = GroupTick(ts_ms=ts_ns // NS_PER_MS, market=self.market, depth=depth)
+            for ticks in self.outputs.ticks:
+                ticks.put_groups(tick)
+        if self.groups_watched:
+            self._aggregate(self.table, ts_ns)
         self.revision += 1
         if ts_ns >= self._next_keep_ns:
             self._next_keep_ns = ts_ns + _HOUSEKEEPING_NS
@@ -402,8 +406,7 @@ class MarketEngine:
         for ticks in self.outputs.ticks:
             ticks.put(batch)
 
-    def _aggregate(self, ts_ns: int) -> GroupDepth:
-        table = self.table
+    def _aggregate(self, table: DepthTable, ts_ns: int) -> GroupDepth:
         mid = table.best.mean(axis=1)
         self.groups = aggregate(self.members, table.usd, table.coverage, table.loose, mid)
         self.groups_ns = ts_ns

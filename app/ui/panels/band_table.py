@@ -64,6 +64,14 @@ class BandTable(QWidget):
         unconfirmed = float(book.unconfirmed[side, band])
         return formats.known_text(float(values[side, band]), coverage, unconfirmed, pending=not book.live)
 
+    def short_threshold(self, side: int, band: int) -> str:
+        """Return a threshold price without decimals, for a narrow column; never one that is cut off."""
+        book = self._book
+        if book is None or Coverage(int(book.coverage[side, band])) is Coverage.NONE:
+            return formats.UNKNOWN
+        threshold = float(book.threshold[side, band])
+        return f"{threshold:.0f}" if threshold >= 1000 else f"{threshold:.3g}"
+
     def band_tip(self, side: int, band: int) -> str:
         """Return how well a cell is known, in words and full numbers."""
         book = self._book
@@ -135,7 +143,10 @@ class BandTable(QWidget):
                 for name, x, width in self._geometry(side):
                     sure = exact and not self._stale and name != "to"
                     painter.setPen(QColor(look.text if sure else look.muted))
-                    painter.drawText(QRect(x, top, width - 8, ROW), _RIGHT, self.cell(name, side, band))
+                    text = self.cell(name, side, band)
+                    if name == "to" and painter.fontMetrics().horizontalAdvance(text) > width - 8:
+                        text = self.short_threshold(side, band)
+                    painter.drawText(QRect(x, top, width - 8, ROW), _RIGHT, text)
         painter.end()
 
     def _known_words(self, side: int) -> str:

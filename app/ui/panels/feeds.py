@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from typing import Final
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication, QKeySequence, QPalette, QShortcut
+from PySide6.QtGui import QGuiApplication, QKeySequence, QPalette, QResizeEvent, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -31,6 +31,7 @@ from app.viewmodels.feeds import FeedsModel
 
 LINK_WIDTHS: Final = (108, 66, 54, 50, 62, 66, 44, 66)
 EVENT_WIDTHS: Final = (62, 86)
+WIDE: Final = 900
 
 
 class FeedsPanel(Panel):
@@ -160,10 +161,23 @@ class FeedsPanel(Panel):
         else:
             self._log.redraw()
         shape = (self._links.rowCount(), *(row.primed for row in self._model.rows))
-        if not self._sized and shape != self._shape and self._cards and self.height() > 200:
+        upright = self._splitter.orientation() is Qt.Orientation.Vertical
+        if upright and not self._sized and shape != self._shape and self._cards and self.height() > 200:
             self._shape = shape
             self._share_height()
         return None
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Put the parts side by side where there is width and little height."""
+        super().resizeEvent(event)
+        wide = self.width() >= WIDE and self.width() > 2 * self.height()
+        orientation = Qt.Orientation.Horizontal if wide else Qt.Orientation.Vertical
+        if self._splitter.orientation() != orientation:
+            self._splitter.setOrientation(orientation)
+            self._sized = False
+            self._shape = ()
+            if wide:
+                self._splitter.setSizes([300, 430, max(200, self.width() - 730)])
 
     def _on_splitter_moved(self) -> None:
         self._sized = True

@@ -30,6 +30,7 @@ from app.venues.hyperliquid.trades import FreshTrades
 _TRADED_NS: Final = 60 * NS_PER_S
 """A coin's last price is that of its trades while they come, and the middle of its book otherwise."""
 _HOUR_MS: Final = 3_600_000
+_STRANGERS: Final = 1000
 
 
 class Figures:
@@ -43,6 +44,7 @@ class Figures:
         """Perpetuals by position, None: delisted."""
         self._trading: frozenset[str] = frozenset()
         self._spot_symbols: dict[str, str] = {}
+        self._strangers: set[str] = set()
         self._previous: dict[str, float] = {}
         self._mids: dict[str, float] = {}
         """As `allMids` last had them: where a book is empty the price of the last trade."""
@@ -86,7 +88,7 @@ class Figures:
         for coin, trade in newest.items():
             symbol = self._symbol(coin)
             if symbol is None:
-                self._desk.health.dropped += 1
+                self._leave_out(coin)
             else:
                 updates.append(TickerUpdate(symbol, trade.time * NS_PER_MS, {Field.LAST: trade.px}))
         self._news(recv_ns, updates)
@@ -126,7 +128,7 @@ class Figures:
         updates = []
         for coin, ctx in rows:
             if self._symbol(coin) is None:
-                self._desk.health.dropped += 1
+                self._leave_out(coin)
                 continue
             values = self._common(recv_ns, coin, ctx)
             values[Field.INDEX] = ctx.oraclePx or math.nan
@@ -148,6 +150,12 @@ class Figures:
             else:
                 updates.append(TickerUpdate(symbol, 0, self._common(recv_ns, coin, ctx)))
         self._news(recv_ns, updates)
+
+    def _leave_out(self, coin: str) -> None:
+        """Count a coin that the venue's list does not name: once, for its table comes every second."""
+        if coin not in self._strangers and len(self._strangers) < _STRANGERS:
+            self._strangers.add(coin)
+            self._desk.health.dropped += 1
 
     def _common(self, recv_ns: int, coin: str, ctx: PerpContext | SpotContext) -> dict[int, float]:
         """Return the figures that perpetuals and spot pairs share."""

@@ -341,3 +341,21 @@ def test_unconfirmed_levels_are_dropped_after_their_time() -> None:
     for second in range(175, 245):
         engine.advance(START + second * SECOND)
     assert engine.table.coins[0, BID, 5] == 1.0
+
+
+def test_groups_of_ticks_and_minutes_do_not_depend_on_what_is_on_screen() -> None:
+    outcomes = []
+    for watched in (False, True):
+        engine, given = primed(BTC, SOL)
+        engine.groups_watched = int(watched)
+        if watched:
+            engine.watch(1)
+        for now, raw in input_of(4):
+            if raw.startswith(b"REST"):
+                engine.on_rest(now, path(BTC), raw[4:])
+            else:
+                engine.on_frame(now, raw)
+        engine.finish(now)
+        groups = [(tick.ts_ms, arrays(tick.depth)) for tick in given.groups]
+        outcomes.append(repr((groups, [arrays(block.groups) for block in given.minutes])))
+    assert outcomes[0] == outcomes[1]
