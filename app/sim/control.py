@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 from app.domain.ids import Market
 from app.sim.answers import Answer
-from app.sim.faults import FaultError
+from app.sim.fault_text import FaultError
 from app.sim.market import BookTruth
 
 HELP = (

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
-from app.domain.errors import FathomError
 from app.domain.ids import Market
 from app.sim import encoders
 from app.sim.book import Changes, SimBook
+from app.sim.fault_text import FaultError, TimedFault, check_name, read_timed, read_words
 
 GARBAGE_KINDS = ("malformed", "truncated", "nan", "negative", "text", "unknown", "huge")
 HUGE_FRAME_BYTES = 5 * 1024 * 1024
@@ -41,10 +41,6 @@ FAULTS: dict[str, tuple[str, ...]] = {
 NUMBERS = frozenset({"notice", "duration", "count", "retry_after", "status"})
 
 
-class FaultError(FathomError, ValueError):
-    """A fault that cannot be understood; the text says what was expected."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """A fault with its arguments; None where the fault's own default shall hold.
@@ -63,18 +59,9 @@ class Fault:
     notice: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TimedFault:
-    """A fault and the seconds after the start at which it happens."""
-
-    fault: Fault
-    at_s: float
-
-
 def make_fault(name: str, **arguments: object) -> Fault:
     """Return a fault from a name and texts or values; raise FaultError for anything unknown."""
-    if name not in FAULTS:
-        raise FaultError(f"expected one of {', '.join(FAULTS)}, was {name!r}")
+    check_name(name, FAULTS)
     values: dict[str, object] = {}
     for key, value in arguments.items():
         if value is not None:
@@ -108,38 +95,20 @@ def _at_least(value: float, least: int) -> float:
     return value
 
 
-def read_fault(text: str) -> TimedFault:
+def read_fault(text: str) -> TimedFault[Fault]:
     """Return the fault a command line names, e.g. `drop@3`, `gap:BTCUSDT@5`, `stall:market=spot,4@10`."""
-    head, at, seconds = text.rpartition("@")
-    name, _, tail = head.partition(":")
-    try:
-        at_s = float(seconds)
-    except ValueError:
-        at_s = -1.0
-    if not at or not 0.0 <= at_s < 1e9:
-        raise FaultError(f"expected NAME[:ARG[,ARG]]@SECONDS, was {text!r}")
-    if name not in FAULTS:
-        raise FaultError(f"expected one of {', '.join(FAULTS)}, was {name!r}")
-    numbers = list(FAULTS[name])
-    arguments: dict[str, object] = {}
-    for word in filter(None, tail.split(",")):
-        key, equals, value = word.partition("=")
-        if not equals:
-            key, value = _key_of(word, numbers), word
-        arguments[key] = value
-    return TimedFault(make_fault(name, **arguments), at_s)
+    return read_timed(text, _read)
 
 
-def _key_of(word: str, numbers: list[str]) -> str:
+def _read(text: str) -> Fault:
+    name, arguments = read_words(text, FAULTS, _key_of)
+    return make_fault(name, **arguments)
+
+
+def _key_of(word: str) -> str:
     if word in (Market.BINANCE_SPOT.value, Market.BINANCE_USDM.value, "futures", "both"):
         return "market"
-    if word in GARBAGE_KINDS:
-        return "kind"
-    if re.fullmatch(r"\d+(\.\d*)?", word):
-        if not numbers:
-            raise FaultError(f"expected no (more) numbers, was {word!r}")
-        return numbers.pop(0)
-    return "symbol"
+    return "kind" if word in GARBAGE_KINDS else "symbol"
 
 
 def _plain(book: SimBook, changes: Changes, now_ms: int) -> str:

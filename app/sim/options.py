@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from app.domain.errors import FathomError
 from app.sim.binance import VenueLimits
-from app.sim.faults import FAULTS, TimedFault, read_fault
+from app.sim.fault_text import TimedFault
+from app.sim.faults import FAULTS, Fault, read_fault
 from app.sim.market import FASTEST_RATE
 from app.sim.sidelines import MOST_SIDELINES
 from app.sim.universe import read_symbols
@@ -31,7 +32,7 @@ class SimOptions:
     symbols: tuple[str, ...] | None = None
     sidelines: int = 0
     rate: float = 1.0
-    faults: tuple[TimedFault, ...] = ()
+    faults: tuple[TimedFault[Fault], ...] = ()
     auto: bool = True
     die_with_stdin: bool = False
     spot_limits: VenueLimits = field(default_factory=VenueLimits)

@@ -23,7 +23,8 @@ from app.sim.answers import respond
 from app.sim.binance import VenueServer
 from app.sim.control import ControlDesk
 from app.sim.ending import until_told
-from app.sim.faults import Fault, FaultError, make_fault
+from app.sim.fault_text import FaultError
+from app.sim.faults import Fault, make_fault
 from app.sim.market import BURSTS_PER_STEP, BookTruth, SimMarket
 from app.sim.options import SimOptions, add_arguments, options_from
 

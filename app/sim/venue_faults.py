@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 
 from app.domain.ids import Market
 from app.sim.connection import SimConnection
-from app.sim.faults import Fault, FaultError, make_tamper
+from app.sim.fault_text import FaultError
+from app.sim.faults import Fault, make_tamper
 from app.sim.hub import Hub
 from app.sim.market import SimMarket
 from app.sim.rest import OldBook, RestDesk

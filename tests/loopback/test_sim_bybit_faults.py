@@ -14,7 +14,8 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError, Conne
 
 from app.domain.ids import Market
 from app.sim.bybit import BybitSim
-from app.sim.bybit.faults import BAD_FRAMES, FAULTS, FaultError, read_fault
+from app.sim.bybit.faults import BAD_FRAMES, FAULTS, read_fault
+from app.sim.fault_text import FaultError
 from tests.loopback.bybit_client import Client, NaiveBook, client_of
 
 COINS = ("BTC", "ETH", "SOL", "XRP", "BNB", "DOGE", "PEPE")

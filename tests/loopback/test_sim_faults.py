@@ -19,7 +19,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK, InvalidStatus
 
 from app.domain.ids import Market, Venue
-from app.sim.faults import FaultError, read_fault
+from app.sim.fault_text import FaultError
+from app.sim.faults import read_fault
 from app.sim.server import BinanceSim
 
 DIFFS = "btcusdt@depth@100ms"

@@ -15,7 +15,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK, InvalidStatus
 
-from app.sim.faults import FaultError
+from app.sim.fault_text import FaultError
 from app.sim.hyperliquid import HyperLimits, HyperliquidSim, HyperOptions, serve
 from app.sim.hyperliquid.faults import BAD_FRAMES, HUGE_FRAME_BYTES, read_fault
 

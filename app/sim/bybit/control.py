@@ -10,10 +10,11 @@ from app.domain.ids import Market
 from app.sim.answers import Answer
 from app.sim.bybit import encoders
 from app.sim.bybit.books import FULL
-from app.sim.bybit.faults import FaultError, read_market
-from app.sim.bybit.http import HttpRequest
+from app.sim.bybit.faults import read_market
 from app.sim.bybit.topics import PUSH_EVERY_MS
 from app.sim.bybit.venue import BybitVenue
+from app.sim.fault_text import FaultError
+from app.sim.http import HttpRequest
 
 HELP = (
     "POST /fault?name=gap&symbol=BTCUSDT&market=linear (or the same as a JSON body), GET /state, "

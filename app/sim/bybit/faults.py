@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from app.domain.errors import FathomError
 from app.domain.ids import Market
 from app.sim.bybit.contracts import MARKETS
+from app.sim.fault_text import FaultError, TimedFault, check_name, read_timed, read_words
 
 BAD_FRAMES = ("malformed", "truncated", "nan", "negative", "text", "unknown", "binary")
 TOPIC_KINDS = ("tickers", "orderbook", "publicTrade", "allLiquidation")
@@ -40,10 +40,6 @@ OF_BOOKS = frozenset({"gap", "restart", "delete", "delist", "resnapshot", "badfr
 OF_REST = frozenset({"toomany", "rest_down", "lag", "mismatch"})
 
 
-class FaultError(FathomError, ValueError):
-    """A fault that cannot be understood or begun; the text says what was expected."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """A fault with its arguments; None where the fault's own default shall hold.
@@ -62,14 +58,6 @@ class Fault:
     size: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TimedFault:
-    """A fault and the seconds after the start at which it happens."""
-
-    fault: Fault
-    at_s: float
-
-
 def read_market(text: str) -> Market:
     """Return the market a person means by spot, linear or a market's value; raise FaultError otherwise."""
     for market in MARKETS:
@@ -80,8 +68,7 @@ def read_market(text: str) -> Market:
 
 def make_fault(name: str, **arguments: object) -> Fault:
     """Return a fault from a name and texts or values; raise FaultError for anything unknown."""
-    if name not in FAULTS:
-        raise FaultError(f"expected one of {', '.join(FAULTS)}, was {name!r}")
+    check_name(name, FAULTS)
     values = {key: _read_argument(key, str(value)) for key, value in arguments.items() if value is not None}
     return replace(Fault(name=name), **values)  # type: ignore[arg-type] # each value was read by its key
 
@@ -113,40 +100,22 @@ def _read_argument(key: str, text: str) -> object:
     raise FaultError(f"expected an argument among market, symbol, kind, topic, duration, count, size, was {key!r}")
 
 
-def read_fault(text: str) -> TimedFault:
-    """Return a fault written as `NAME[:ARG[,ARG]]@SECONDS`; raise FaultError when it is not understood."""
-    head, at, seconds = text.rpartition("@")
-    name, _, tail = head.partition(":")
-    try:
-        at_s = float(seconds)
-    except ValueError:
-        at_s = -1.0
-    if not at or not 0.0 <= at_s < 1e9:
-        raise FaultError(f"expected NAME[:ARG[,ARG]]@SECONDS, was {text!r}")
-    if name not in FAULTS:
-        raise FaultError(f"expected one of {', '.join(FAULTS)}, was {name!r}")
-    numbers = list(FAULTS[name])
-    arguments: dict[str, object] = {}
-    for word in filter(None, tail.split(",")):
-        key, equals, value = word.partition("=")
-        if not equals:
-            key, value = _key_of(word, numbers), word
-        arguments[key] = value
-    return TimedFault(make_fault(name, **arguments), at_s)
+def read_fault(text: str) -> TimedFault[Fault]:
+    """Return the fault a command line names, e.g. `drop@3`, `gap:BTCUSDT@5`, `stall:linear,4@10`."""
+    return read_timed(text, _read)
 
 
-def _key_of(word: str, numbers: list[str]) -> str:
+def _read(text: str) -> Fault:
+    name, arguments = read_words(text, FAULTS, _key_of)
+    return make_fault(name, **arguments)
+
+
+def _key_of(word: str) -> str:
     if word.lower() in (*(market.word for market in MARKETS), *(market.value for market in MARKETS), "both"):
         return "market"
     if word in BAD_FRAMES:
         return "kind"
-    if word.partition(".")[0] in TOPIC_KINDS:
-        return "topic"
-    if re.fullmatch(r"\d+(\.\d*)?", word):
-        if not numbers:
-            raise FaultError(f"expected no (more) numbers, was {word!r}")
-        return numbers.pop(0)
-    return "symbol"
+    return "topic" if word.partition(".")[0] in TOPIC_KINDS else "symbol"
 
 
 def spoil(payload: str, kind: str) -> tuple[bytes, bool]:

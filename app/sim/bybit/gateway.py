@@ -21,10 +21,11 @@ from websockets.http11 import Request, Response
 from app.domain.ids import Market
 from app.sim.answers import Answer, respond
 from app.sim.bybit import encoders
-from app.sim.bybit.faults import OF_BOOKS, Fault, FaultError
+from app.sim.bybit.faults import OF_BOOKS, Fault
 from app.sim.bybit.topics import batch_error
 from app.sim.bybit.venue import BybitVenue
 from app.sim.connection import SimConnection, data_frame
+from app.sim.fault_text import FaultError
 from app.sim.limits import SlidingCount
 
 log = logging.getLogger("fathom.sim")

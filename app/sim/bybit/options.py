@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from app.domain.errors import FathomError
 from app.sim.bybit.contracts import coin_names
-from app.sim.bybit.faults import FAULTS, TimedFault, read_fault
+from app.sim.bybit.faults import FAULTS, Fault, read_fault
 from app.sim.bybit.gateway import VenueLimits
+from app.sim.fault_text import TimedFault
 
 FASTEST_RATE = 20.0
 
@@ -30,7 +31,7 @@ class BybitSimOptions:
     seed: int = 1
     coins: tuple[str, ...] | None = None
     rate: float = 1.0
-    faults: tuple[TimedFault, ...] = ()
+    faults: tuple[TimedFault[Fault], ...] = ()
     auto: bool = True
     die_with_stdin: bool = False
     ban_s: float = 600.0

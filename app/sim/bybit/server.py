@@ -21,14 +21,15 @@ from app.sim.answers import Answer
 from app.sim.bybit.books import WindowState
 from app.sim.bybit.contracts import build_catalogue
 from app.sim.bybit.control import ControlDesk
-from app.sim.bybit.faults import OF_BOOKS, OF_REST, Fault, FaultError, make_fault
+from app.sim.bybit.faults import OF_BOOKS, OF_REST, Fault, make_fault
 from app.sim.bybit.gateway import Gateway
-from app.sim.bybit.http import HttpRequest, HttpServer
 from app.sim.bybit.options import BybitSimOptions
 from app.sim.bybit.rest import RestDesk
 from app.sim.bybit.tape import STEP_S, Tape
 from app.sim.bybit.venue import BURSTS_PER_STEP, BybitVenue
 from app.sim.ending import until_told
+from app.sim.fault_text import FaultError
+from app.sim.http import HttpRequest, HttpServer
 
 log = logging.getLogger("fathom.sim")
 
@@ -54,7 +55,7 @@ class BybitSim:
         self.desk = RestDesk(self.venues, now_s, ban_s=options.ban_s)
         self.paused = False
         self.faults_fired: list[str] = []
-        self._rest = HttpServer(self._on_rest)
+        self._rest = HttpServer(self._on_rest, json_kind="application/json; charset=utf-8")
         desk = ControlDesk(self.venues, fault=self.fault, state=self.state, pause=self._set_paused)
         self._control = HttpServer(desk.answer)
         self._driver: asyncio.Task[None] | None = None

@@ -12,11 +12,12 @@ from app.sim.bybit import encoders
 from app.sim.bybit.books import LiveBook, WindowState
 from app.sim.bybit.contracts import Contract, Status
 from app.sim.bybit.deals import Deals
-from app.sim.bybit.faults import Fault, FaultError
+from app.sim.bybit.faults import Fault
 from app.sim.bybit.fields import Fields, Quote, linear_fields, quiet_quote, rest_row, spot_fields
 from app.sim.bybit.tape import Tape
 from app.sim.bybit.topics import PUSH_EVERY_MS, DepthTopic, TickerTopic, Topic, read_topic
 from app.sim.connection import SimConnection
+from app.sim.fault_text import FaultError
 
 BURSTS_PER_STEP = 5
 BURST_MS = 20

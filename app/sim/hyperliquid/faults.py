@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from app.sim.faults import FaultError
+from app.sim.fault_text import FaultError, TimedFault, check_name, read_timed, read_words
 
 HUGE_FRAME_BYTES = 5 * 1024 * 1024
 BAD_FRAMES = {
@@ -36,6 +35,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "surge": ("coin",),
     "idle": (),
 }
+_NUMBERS = {name: tuple(key for key in keys if key == "duration") for name, keys in FAULTS.items()}
 USUAL_S = {"stall": 5.0, "nopong": 15.0, "http429": 7.0, "refuse": 5.0, "noctxs": 300.0}
 
 
@@ -49,18 +49,9 @@ class HyperFault:
     kind: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TimedFault:
-    """A fault and the seconds after the start at which it happens."""
-
-    fault: HyperFault
-    at_s: float
-
-
 def make_fault(name: str, *, coin: object = None, duration: object = None, kind: object = None) -> HyperFault:
     """Return a fault from texts or values; raise FaultError for anything unknown."""
-    if name not in FAULTS:
-        raise FaultError(f"expected one of {', '.join(FAULTS)}, was {name!r}")
+    check_name(name, FAULTS)
     given = {"coin": coin, "duration": duration, "kind": kind}
     for key, value in given.items():
         if value is not None and key not in FAULTS[name]:
@@ -87,33 +78,19 @@ def _seconds(value: object) -> float:
     return seconds
 
 
-def read_words(text: str) -> HyperFault:
+def read_untimed(text: str) -> HyperFault:
     """Return the fault of `NAME[:ARG[,ARG]]`, e.g. `stall:4` or `delist:@142`."""
-    name, _, tail = text.partition(":")
-    arguments: dict[str, str] = {}
-    for word in filter(None, tail.split(",")):
-        key, equals, value = word.partition("=")
-        if not equals:
-            key, value = _key_of(word), word
-        if key not in ("coin", "duration", "kind"):
-            raise FaultError(f"expected coin, duration or kind, was {key!r}")
-        arguments[key] = value
+    name, arguments = read_words(text, _NUMBERS, _key_of)
+    unknown = set(arguments) - {"coin", "duration", "kind"}
+    if unknown:
+        raise FaultError(f"expected coin, duration or kind, was {', '.join(sorted(unknown))}")
     return make_fault(name, **arguments)
 
 
 def _key_of(word: str) -> str:
-    if word in BAD_FRAMES:
-        return "kind"
-    return "duration" if re.fullmatch(r"\d+(\.\d*)?", word) else "coin"
+    return "kind" if word in BAD_FRAMES else "coin"
 
 
-def read_fault(text: str) -> TimedFault:
+def read_fault(text: str) -> TimedFault[HyperFault]:
     """Return the fault a command line names, e.g. `delist:BTC@5`."""
-    head, at, seconds = text.rpartition("@")
-    try:
-        at_s = float(seconds)
-    except ValueError:
-        at_s = -1.0
-    if not at or not 0.0 <= at_s < 1e9:
-        raise FaultError(f"expected NAME[:ARG[,ARG]]@SECONDS, was {text!r}")
-    return TimedFault(read_words(head), at_s)
+    return read_timed(text, read_untimed)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, field
 
-from app.sim.hyperliquid.faults import FAULTS, TimedFault, read_fault
+from app.sim.fault_text import TimedFault
+from app.sim.hyperliquid.faults import FAULTS, HyperFault, read_fault
 from app.sim.hyperliquid.venue import HyperLimits
 from app.sim.options import OptionsError
 
@@ -24,7 +25,7 @@ class HyperOptions:
     seed: int = 1
     symbols: int | None = None
     rate: float = 1.0
-    faults: tuple[TimedFault, ...] = ()
+    faults: tuple[TimedFault[HyperFault], ...] = ()
     auto: bool = True
     die_with_stdin: bool = False
     limits: HyperLimits = field(default_factory=HyperLimits)

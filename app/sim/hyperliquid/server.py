@@ -20,10 +20,10 @@ from urllib.parse import parse_qs
 
 from app.sim.answers import Answer
 from app.sim.ending import until_told
-from app.sim.faults import FaultError
+from app.sim.fault_text import FaultError
+from app.sim.http import HttpRequest, HttpServer
 from app.sim.hyperliquid.encoders import decimal_text
-from app.sim.hyperliquid.faults import USUAL_S, HyperFault, make_fault, read_words
-from app.sim.hyperliquid.httpd import HttpServer
+from app.sim.hyperliquid.faults import USUAL_S, HyperFault, make_fault, read_untimed
 from app.sim.hyperliquid.info import MALFORMED, InfoDesk
 from app.sim.hyperliquid.lattice import Levels
 from app.sim.hyperliquid.market import STEP_S, HyperMarket
@@ -224,21 +224,20 @@ class HyperliquidSim:
 
     # HTTP
 
-    def _on_rest(self, method: str, target: str, body: bytes) -> Answer | None:
-        if target.partition("?")[0] != "/info":
+    def _on_rest(self, request: HttpRequest) -> Answer:
+        if request.path != "/info":
             return Answer(404, b"Not Found")
-        if method != "POST":
+        if request.method != "POST":
             return Answer(405, b"Method Not Allowed")
         try:
-            request = json.loads(body)
+            question = json.loads(request.body)
         except ValueError:
             return Answer(422, MALFORMED.encode())
-        return self.info.answer(request)
+        return self.info.answer(question)
 
-    def _on_control(self, method: str, target: str, body: bytes) -> Answer | None:
-        path, _, query = target.partition("?")
+    def _on_control(self, request: HttpRequest) -> Answer:
         try:
-            result = self._act(method, path, query, body)
+            result = self._act(request.method, request.path, request.query, request.body)
         except FaultError as error:
             return Answer(400, json.dumps({"error": str(error)}).encode())
         if result is None:
@@ -265,7 +264,7 @@ class HyperliquidSim:
 def _read_request(body: bytes) -> HyperFault:
     text = body.decode(errors="replace").strip()
     if not text.startswith("{"):
-        return read_words(text)
+        return read_untimed(text)
     try:
         values = json.loads(text)
     except ValueError:

@@ -7,8 +7,9 @@ import json
 import pytest
 
 from app.domain.ids import Market
-from app.sim.bybit.faults import BAD_FRAMES, FAULTS, Fault, FaultError, make_fault, read_fault, spoil
+from app.sim.bybit.faults import BAD_FRAMES, FAULTS, Fault, make_fault, read_fault, spoil
 from app.sim.bybit.topics import FULL, batch_error, read_topic
+from app.sim.fault_text import FaultError
 
 LINEAR, SPOT = Market.BYBIT_LINEAR, Market.BYBIT_SPOT
 

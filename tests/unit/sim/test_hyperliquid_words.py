@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.domain.errors import FathomError
-from app.sim.faults import FaultError
+from app.sim.fault_text import FaultError
 from app.sim.hyperliquid import HyperOptions, add_arguments, options_from
 from app.sim.hyperliquid.faults import HyperFault, make_fault, read_fault
 from app.sim.hyperliquid.info import Malformed

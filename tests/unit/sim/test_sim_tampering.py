@@ -9,11 +9,11 @@ import pytest
 
 from app.domain.ids import Market
 from app.sim.book import Changes, SimBook
+from app.sim.fault_text import FaultError
 from app.sim.faults import (
     FAULTS,
     GARBAGE_KINDS,
     HUGE_FRAME_BYTES,
-    FaultError,
     Tampering,
     make_fault,
     make_tamper,
