@@ -213,6 +213,14 @@ class Side:
         slot = self._first()
         return math.nan if slot < 0 else self.sign * float(self._key[slot])
 
+    def furthest_key(self) -> float:
+        """Return the key of the level furthest from the best one, -inf for an empty side."""
+        self.merge()
+        end = self._size - 1
+        while end >= 0 and self._qty[end] == 0.0:
+            end -= 1
+        return float(self._key[end]) if end >= 0 else -math.inf
+
     def best_confirmed(self) -> float:
         """Return the best price of a confirmed level, NaN when there is none."""
         self.merge()

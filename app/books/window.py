@@ -199,11 +199,7 @@ class WindowSync:
             return
         self._moved = False
         for side, edge in zip(self.book.sides, self._edges, strict=True):
-            prices = edge.prices
-            if len(prices) < self.size:
-                side.reach_key = math.inf
-            else:
-                side.reach_key = float(max(prices) if side.sign > 0 else -min(prices))
+            side.reach_key = math.inf if len(edge.prices) < self.size else side.furthest_key()
 
     def best(self) -> tuple[float, float]:
         """Return best bid and ask (NaN: none), whatever the state."""

@@ -45,7 +45,7 @@ SCANNING: Final[tuple[Setting, ...]] = (
     Setting(
         key="scanner.hot_symbols",
         kind=int,
-        default=40,
+        default=25,
         unit="symbols",
         low=0,
         high=500,

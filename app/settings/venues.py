@@ -102,7 +102,7 @@ VENUES: Final[tuple[Setting, ...]] = (
     Setting(
         key="bybit.symbols",
         kind=int,
-        default=50,
+        default=30,
         unit="symbols",
         low=1,
         high=300,
@@ -185,7 +185,7 @@ VENUES: Final[tuple[Setting, ...]] = (
     Setting(
         key="hyperliquid.symbols",
         kind=int,
-        default=30,
+        default=20,
         unit="symbols",
         low=1,
         high=80,

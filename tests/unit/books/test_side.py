@@ -230,3 +230,14 @@ def test_levels_that_touch_are_locked_not_crossed() -> None:
     assert book.nbytes() < 20_000
     book.clear()
     assert len(book) == 0
+
+
+def test_the_furthest_level_is_that_with_quantity() -> None:
+    bids, asks = Side(-1), Side(1)
+    assert bids.furthest_key() == -math.inf
+    for side in (bids, asks):
+        side.queue([(100.0, 1.0), (101.0, 1.0), (99.0, 1.0)])
+    assert (bids.furthest_key(), asks.furthest_key()) == (-99.0, 101.0)
+    for side in (bids, asks):
+        side.queue([(99.0, 0.0), (101.0, 0.0)])
+    assert (bids.furthest_key(), asks.furthest_key()) == (-100.0, 100.0)
