@@ -5,15 +5,9 @@ REST is answered in place of the WebSocket handshake, so every answer closes its
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from app.domain.ids import Market
@@ -27,17 +21,14 @@ from app.sim.limits import SlidingCount, WeightMeter
 from app.sim.market import SimMarket
 from app.sim.newsroom import Newsroom
 from app.sim.rest import DEFAULT_WEIGHT_LIMITS, RestDesk
+from app.sim.streams import StreamServer
 from app.sim.subscriptions import MAX_STREAMS, Control, answer, read_control, read_path
 from app.sim.venue_faults import VenueFaults
-
-log = logging.getLogger("fathom.sim")
 
 _PING_EVERY_S = {Market.BINANCE_SPOT: 20.0, Market.BINANCE_USDM: 180.0}
 _PONG_WITHIN_S = {Market.BINANCE_SPOT: 60.0, Market.BINANCE_USDM: 600.0}
 _FRAMES_PER_S = {Market.BINANCE_SPOT: 5, Market.BINANCE_USDM: 10}
 _HOUSEKEEPING_S = 0.1
-_STOP_GRACE_S = 0.5
-_FIND_OUT_S = 3.0
 _SHUTDOWN_STREAM = "!serverShutdown"
 
 
@@ -57,7 +48,7 @@ class VenueLimits:
     write_buffer_bytes: int = 8 * 1024 * 1024
 
 
-class VenueServer:
+class VenueServer(StreamServer):
     """Serves one market. Call `publish` for every diff and `flush` after each burst."""
 
     def __init__(
@@ -68,10 +59,9 @@ class VenueServer:
         now_s: Callable[[], float],
     ) -> None:
         """Take the books and the limits; `now_s` is UTC seconds (intervals use the loop's clock)."""
+        super().__init__(market.value, write_buffer_bytes=limits.write_buffer_bytes, housekeeping_s=_HOUSEKEEPING_S)
         self.market = market
         self.limits = limits
-        self.port = 0
-        self.counts: Counter[str] = Counter()
         weight_limit = limits.weight_limit or DEFAULT_WEIGHT_LIMITS[market]
         self.meter = WeightMeter(weight_limit, now_s, ban_after=limits.ban_after, ban_s=limits.ban_s)
         self._source = source
@@ -79,11 +69,7 @@ class VenueServer:
         self.desk = RestDesk(market, source, self.meter, self._now_ms)
         newsroom = Newsroom(market, source, self._now_ms)
         self.hub = Hub(market, lambda: source.books[market], newsroom, self._now_ms)
-        self.connections: dict[SimConnection, None] = {}
-        self._server: Server | None = None
-        self._housekeeper: asyncio.Task[None] | None = None
-        self._timers: set[asyncio.TimerHandle] = set()
-        self._attempts = SlidingCount(limits.connections_per_5_min, 300.0, lambda: self._loop.time())
+        self._attempts = SlidingCount(limits.connections_per_5_min, 300.0, self.loop_time)
         self._faults = VenueFaults(
             market,
             source,
@@ -91,58 +77,9 @@ class VenueServer:
             self.desk,
             self.connections,
             end_connection=self._end_connection,
-            later=self._later,
+            later=self.later,
             ban_s=limits.ban_s,
         )
-
-    @property
-    def _loop(self) -> asyncio.AbstractEventLoop:
-        return asyncio.get_running_loop()
-
-    async def start(self, host: str, port: int) -> None:
-        """Listen, unless listening already; `port` 0 takes any free one, kept for later starts."""
-        if self._server is not None:
-            return
-        self._server = await serve(
-            self._serve_client,
-            host,
-            self.port or port,
-            process_request=self._on_request,
-            create_connection=SimConnection,
-            compression=None,
-            ping_interval=None,
-            close_timeout=_FIND_OUT_S,
-            open_timeout=10,
-            max_size=2**20,
-            server_header=None,
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
-        self._housekeeper = asyncio.create_task(self._keep_house(), name=f"sim {self.market.value} housekeeping")
-
-    async def stop(self, *, abrupt: bool = False) -> None:
-        """Close everything: with 1001 for those who answer in time, or all at once."""
-        if self._server is None:
-            return
-        server, self._server = self._server, None
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
-        if self._housekeeper is not None:
-            self._housekeeper.cancel()
-            await asyncio.gather(self._housekeeper, return_exceptions=True)
-        for connection in list(self.connections):
-            if abrupt or connection.half_open:
-                connection.abort()
-        server.close()
-        try:
-            await asyncio.wait_for(server.wait_closed(), _STOP_GRACE_S)
-        except TimeoutError:
-            for connection in list(self.connections):
-                connection.abort()
-            await server.wait_closed()
-        farewells = [each.farewell for each in self.connections if each.farewell is not None]
-        await asyncio.gather(*farewells, return_exceptions=True)
-        self.connections.clear()
 
     # Data out
 
@@ -157,20 +94,14 @@ class VenueServer:
             self.hub.publish_due(self._source.books[self.market], self._source.step_number)
 
     def flush(self) -> None:
-        """Write what is queued; a client that does not read is cut off."""
-        if self._faults.active("burst"):
-            return
-        for connection in list(self.connections):
-            before = connection.frames_sent
-            if not connection.flush(self.limits.write_buffer_bytes):
-                self.counts["clients_dropped_slow"] += 1
-                log.warning("a client on %s reads too slowly and is cut off", self.market.value)
-            self.counts["frames_sent"] += connection.frames_sent - before
+        """Write what is queued, unless it shall leave in one burst; a client that does not read is cut off."""
+        if not self._faults.active("burst"):
+            super().flush()
 
     # Clients
 
-    def _on_request(self, connection: ServerConnection, request: Request) -> Response | None:
-        assert isinstance(connection, SimConnection)
+    def admit(self, connection: SimConnection, request: Request) -> Response | None:
+        """Answer REST, refuse clients over the limits and paths that are none, let the others in."""
         path, _, query = request.path.partition("?")
         if request.headers.get("Upgrade", "").lower() != "websocket":
             return self._on_rest(connection, path, query)
@@ -197,31 +128,23 @@ class VenueServer:
             return respond(Answer(self._faults.rest_down_status or 503, b"Service unavailable"))
         return respond(self.desk.answer(path, query))
 
-    async def _serve_client(self, client: ServerConnection) -> None:
-        assert isinstance(client, SimConnection)
-        client.frame_limit = SlidingCount(
-            self.limits.frames_per_s or _FRAMES_PER_S[self.market], 1.0, lambda: self._loop.time()
-        )
-        self.connections[client] = None
-        self.counts["connections_opened"] += 1
-        try:
-            self._subscribe(client, client.first_streams)
-            async for message in client:
-                self.counts["control_frames"] += 1
-                reply = self._on_control(client, read_control(message))
-                if reply is not None:
-                    client.queue(data_frame(reply.encode()))
-                    if not self._faults.active("burst"):
-                        client.flush(self.limits.write_buffer_bytes)
-        except ConnectionClosed:
-            log.debug("a client on %s left without a closing handshake", self.market.value)
-        finally:
-            self.hub.forget(client)
-            self.connections.pop(client, None)
-            if client.too_many_frames:
-                self.counts["closed_for_frame_rate"] += 1
-            if client.farewell is not None and not client.farewell.done():
-                await client.farewell
+    async def talk(self, client: SimConnection) -> None:
+        """Subscribe a client to the streams of its path, and answer its control frames."""
+        client.frame_limit = SlidingCount(self.limits.frames_per_s or _FRAMES_PER_S[self.market], 1.0, self.loop_time)
+        self._subscribe(client, client.first_streams)
+        async for message in client:
+            self.counts["control_frames"] += 1
+            reply = self._on_control(client, read_control(message))
+            if reply is not None:
+                client.queue(data_frame(reply.encode()))
+                if not self._faults.active("burst"):
+                    client.flush(self.limits.write_buffer_bytes)
+
+    def forget(self, client: SimConnection) -> None:
+        """Take its streams from a client that is gone."""
+        self.hub.forget(client)
+        if client.too_many_frames:
+            self.counts["closed_for_frame_rate"] += 1
 
     def _on_control(self, client: SimConnection, control: Control) -> str | None:
         if control.error is None:
@@ -248,27 +171,24 @@ class VenueServer:
         self.counts["subscriptions_silent"] += sum(not self.hub.delivers(client, name) for name in names)
         return True
 
-    async def _keep_house(self) -> None:
+    def keep_house(self, now_s: float) -> None:
         """Ping clients, cut those that do not pong, end those past their life."""
         ping_every = self.limits.ping_every_s or _PING_EVERY_S[self.market]
         pong_within = self.limits.pong_within_s or _PONG_WITHIN_S[self.market]
-        while True:
-            await asyncio.sleep(_HOUSEKEEPING_S)
-            now = self._loop.time()
-            for client in list(self.connections):
-                if client.half_open:
-                    continue
-                waiting_since = client.unanswered_since
-                if waiting_since is not None and now - waiting_since > pong_within:
-                    self.counts["closed_for_pong"] += 1
-                    client.abort()
-                elif now - client.last_ping >= ping_every:
-                    client.last_ping = now
-                    client.unanswered_since = now if waiting_since is None else waiting_since
-                    client.protocol.send_ping(str(self._now_ms()).encode())
-                    client.send_data()
-                if now - client.opened_at >= self.limits.connection_life_s and not client.shutdown_told:
-                    self._end_connection(client, notice_s=1.0)
+        for client in list(self.connections):
+            if client.half_open:
+                continue
+            waiting_since = client.unanswered_since
+            if waiting_since is not None and now_s - waiting_since > pong_within:
+                self.counts["closed_for_pong"] += 1
+                client.abort()
+            elif now_s - client.last_ping >= ping_every:
+                client.last_ping = now_s
+                client.unanswered_since = now_s if waiting_since is None else waiting_since
+                client.protocol.send_ping(str(self._now_ms()).encode())
+                client.send_data()
+            if now_s - client.opened_at >= self.limits.connection_life_s and not client.shutdown_told:
+                self._end_connection(client, notice_s=1.0)
 
     def _end_connection(self, client: SimConnection, notice_s: float) -> None:
         client.shutdown_told = True
@@ -277,7 +197,7 @@ class VenueServer:
             text = encoders.wrapped(_SHUTDOWN_STREAM, payload) if client.combined else payload
             client.queue(data_frame(text.encode()))
             client.flush(self.limits.write_buffer_bytes)
-        self._later(notice_s, lambda: client.say_goodbye(1001, "24 h"))
+        self.later(notice_s, lambda: client.say_goodbye(1001, "24 h"))
 
     def start_fault(self, fault: Fault) -> None:
         """Begin a fault of this market; `restart` is the simulator's own."""
@@ -287,14 +207,6 @@ class VenueServer:
     def forget_faults(self) -> None:
         """End every fault that lasts, as a new process knows nothing of them."""
         self._faults.forget()
-
-    def _later(self, seconds: float, action: Callable[[], Any]) -> None:
-        def act() -> None:
-            self._timers.discard(timer)
-            action()
-
-        timer = self._loop.call_later(seconds, act)
-        self._timers.add(timer)
 
     def state(self) -> dict[str, object]:
         """Return counters for `/sim/state`."""

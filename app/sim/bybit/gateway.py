@@ -6,16 +6,11 @@ whole batch, as the venue does, unless `VenueLimits.lenient_batches`.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 import uuid
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from app.domain.ids import Market
@@ -27,16 +22,13 @@ from app.sim.bybit.venue import BybitVenue
 from app.sim.connection import SimConnection, data_frame
 from app.sim.fault_text import FaultError
 from app.sim.limits import SlidingCount
-
-log = logging.getLogger("fathom.sim")
+from app.sim.streams import StreamServer
 
 PATHS = {Market.BYBIT_SPOT: "/v5/public/spot", Market.BYBIT_LINEAR: "/v5/public/linear"}
 _LASTING_S = {"stall": 5.0, "nopong": 30.0, "refuse": 60.0, "http403": 10.0}
 _HALF_OPEN_S = 300.0  # a client has to notice by itself
 _GIANT_BYTES = 5 * 1024 * 1024
 _HOUSEKEEPING_S = 0.2
-_CLOSE_TIMEOUT_S = 3.0
-_STOP_GRACE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,89 +42,30 @@ class VenueLimits:
     write_buffer_bytes: int = 16 * 1024 * 1024
 
 
-class Gateway:
+class Gateway(StreamServer):
     """Serves the streams of one market on one port."""
 
     def __init__(self, venue: BybitVenue, limits: VenueLimits) -> None:
         """Take the market; call `welcome` before and `flush` after each of its moves."""
+        super().__init__(
+            venue.market.value, write_buffer_bytes=limits.write_buffer_bytes, housekeeping_s=_HOUSEKEEPING_S
+        )
         self.venue = venue
         self.limits = limits
-        self.port = 0
-        self.counts: Counter[str] = Counter()
-        self.connections: dict[SimConnection, None] = {}
         self._identities: dict[SimConnection, str] = {}
-        self._server: Server | None = None
-        self._housekeeper: asyncio.Task[None] | None = None
-        self._timers: list[asyncio.TimerHandle] = []
         self._until: dict[str, float] = {}
         self._refused: dict[str, float] = {}
         self._owed: list[tuple[SimConnection, str]] = []
-        self._attempts = SlidingCount(limits.connections_per_5_min, 300.0, lambda: self._loop.time())
-
-    @property
-    def _loop(self) -> asyncio.AbstractEventLoop:
-        return asyncio.get_running_loop()
-
-    async def start(self, host: str, port: int) -> None:
-        """Listen; `port` 0 takes any free one."""
-        self._server = await serve(
-            self._serve_client,
-            host,
-            port,
-            process_request=self._on_request,
-            create_connection=SimConnection,
-            compression=None,
-            ping_interval=None,
-            close_timeout=_CLOSE_TIMEOUT_S,
-            open_timeout=10,
-            max_size=2**20,
-            server_header=None,
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
-        self._housekeeper = asyncio.create_task(self._keep_house(), name=f"sim {self.venue.market.value} housekeeping")
-
-    async def stop(self) -> None:
-        """Close everything: with 1001 for those who answer in time."""
-        if self._server is None:
-            return
-        server, self._server = self._server, None
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
-        if self._housekeeper is not None:
-            self._housekeeper.cancel()
-            await asyncio.gather(self._housekeeper, return_exceptions=True)
-        for connection in list(self.connections):
-            if connection.half_open:
-                connection.abort()
-        server.close()
-        try:
-            async with asyncio.timeout(_STOP_GRACE_S):
-                await server.wait_closed()
-        except TimeoutError:
-            for connection in list(self.connections):
-                connection.abort()
-            await server.wait_closed()
-        farewells = [each.farewell for each in self.connections if each.farewell is not None]
-        await asyncio.gather(*farewells, return_exceptions=True)
-        self.connections.clear()
+        self._attempts = SlidingCount(limits.connections_per_5_min, 300.0, self.loop_time)
 
     def active(self, fault: str) -> bool:
         """Tell whether a fault that lasts is on."""
-        return self._loop.time() < self._until.get(fault, 0.0)
-
-    def flush(self) -> None:
-        """Write what is queued; a client that does not read is cut off."""
-        for connection in list(self.connections):
-            before = connection.frames_sent
-            if not connection.flush(self.limits.write_buffer_bytes):
-                self.counts["clients_dropped_slow"] += 1
-                log.warning("a client on %s reads too slowly and is cut off", self.venue.market.value)
-            self.counts["frames_sent"] += connection.frames_sent - before
+        return self.loop_time() < self._until.get(fault, 0.0)
 
     # Clients
 
-    def _on_request(self, connection: ServerConnection, request: Request) -> Response | None:
+    def admit(self, connection: SimConnection, request: Request) -> Response | None:
+        """Refuse clients over the limits and paths that are none, let the others in."""
         if request.headers.get("Upgrade", "").lower() != "websocket":
             return respond(Answer(404, b"Not Found"))
         self.counts["connection_attempts"] += 1
@@ -143,25 +76,19 @@ class Gateway:
             return respond(Answer(404, b"Not Found"))
         return None
 
-    async def _serve_client(self, client: ServerConnection) -> None:
-        assert isinstance(client, SimConnection)
-        self.connections[client] = None
+    async def talk(self, client: SimConnection) -> None:
+        """Answer a client's requests."""
         self._identities[client] = str(uuid.uuid4())
-        self.counts["connections_opened"] += 1
-        try:
-            async for message in client:
-                client.last_ping = self._loop.time()
-                self.counts["requests"] += 1
-                self._on_message(client, message)
-                client.flush(self.limits.write_buffer_bytes)
-        except ConnectionClosed:
-            log.debug("a client on %s left without a closing handshake", self.venue.market.value)
-        finally:
-            self.venue.unsubscribe(client, client.streams)
-            self.connections.pop(client, None)
-            self._identities.pop(client, None)
-            if client.farewell is not None and not client.farewell.done():
-                await client.farewell
+        async for message in client:
+            client.last_ping = self.loop_time()
+            self.counts["requests"] += 1
+            self._on_message(client, message)
+            client.flush(self.limits.write_buffer_bytes)
+
+    def forget(self, client: SimConnection) -> None:
+        """Take its topics from a client that is gone."""
+        self.venue.unsubscribe(client, client.streams)
+        self._identities.pop(client, None)
 
     def _on_message(self, client: SimConnection, message: str | bytes) -> None:
         try:
@@ -228,7 +155,7 @@ class Gateway:
                 client.queue(data_frame(text.encode()))
 
     def _error_of(self, client: SimConnection, name: str) -> str | None:
-        now = self._loop.time()
+        now = self.loop_time()
         refused = any(until > now and (name + ".").startswith(each + ".") for each, until in self._refused.items())
         if refused or not self.venue.knows(name):
             return f"Invalid topic: [{name}]" if not self._linear else f"error:handler not found,topic:{name}"
@@ -240,15 +167,12 @@ class Gateway:
         text = encoders.reply(op, message, self._identities[client], request_id, linear=self._linear, success=success)
         client.queue(data_frame(text.encode()))
 
-    async def _keep_house(self) -> None:
+    def keep_house(self, now_s: float) -> None:
         """Cut connections whose client says nothing for too long."""
-        while True:
-            await asyncio.sleep(_HOUSEKEEPING_S)
-            now = self._loop.time()
-            for client in list(self.connections):
-                if not client.half_open and now - client.last_ping > self.limits.idle_s:
-                    self.counts["closed_for_idleness"] += 1
-                    client.abort()
+        for client in list(self.connections):
+            if not client.half_open and now_s - client.last_ping > self.limits.idle_s:
+                self.counts["closed_for_idleness"] += 1
+                client.abort()
 
     # Faults
 
@@ -259,9 +183,9 @@ class Gateway:
         elif fault.name == "refuse":
             if not fault.topic:
                 raise FaultError("expected the topic to refuse, e.g. refuse:tickers.BTCUSDT")
-            self._refused[fault.topic] = self._loop.time() + self._lasting(fault)
+            self._refused[fault.topic] = self.loop_time() + self._lasting(fault)
         elif fault.name in _LASTING_S:
-            self._until[fault.name] = self._loop.time() + self._lasting(fault)
+            self._until[fault.name] = self.loop_time() + self._lasting(fault)
         elif fault.name == "calm":
             self._until.clear()
             self._refused.clear()
@@ -286,7 +210,7 @@ class Gateway:
             else:
                 client.go_half_open()
                 seconds = _HALF_OPEN_S if fault.duration is None else fault.duration
-                self._timers.append(self._loop.call_later(seconds, client.abort))
+                self.later(seconds, client.abort)
 
     def state(self) -> dict[str, Any]:
         """Return counters for `/state`."""

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response
 
@@ -22,12 +17,9 @@ from app.sim.hyperliquid.info import InfoDesk, Malformed, Request
 from app.sim.hyperliquid.market import HyperMarket, Trade
 from app.sim.hyperliquid.subscriptions import PER_COIN, WHOLE_MARKET, read_frame, read_subscription
 from app.sim.limits import SlidingCount
-
-log = logging.getLogger("fathom.sim")
+from app.sim.streams import StreamServer
 
 _HOUSEKEEPING_S = 0.1
-_STOP_GRACE_S = 0.5
-_CLOSE_WITHIN_S = 3.0
 _NOT_JSON = "Error parsing JSON into valid websocket request: "
 
 
@@ -56,85 +48,32 @@ class HyperConnection(SimConnection):
         return kept_up
 
 
-class HyperVenue:
+class HyperVenue(StreamServer):
     """Serves `/ws`. Call `publish` after every step."""
+
+    connection_type = HyperConnection
 
     def __init__(self, market: HyperMarket, info: InfoDesk, limits: HyperLimits, now_ms: Callable[[], int]) -> None:
         """Take the market, what answers posts, and the limits; `now_ms` is UTC ms."""
+        super().__init__("hyperliquid", write_buffer_bytes=limits.write_buffer_bytes, housekeeping_s=_HOUSEKEEPING_S)
         self.limits = limits
-        self.port = 0
-        self.counts: Counter[str] = Counter()
-        self.connections: dict[SimConnection, None] = {}
         self.hub = Hub(market, info, now_ms)
         self.lasting: Callable[[str], bool] = lambda _name: False
         self._market = market
         self._info = info
-        self._server: Server | None = None
-        self._housekeeper: asyncio.Task[None] | None = None
-        self._attempts = SlidingCount(limits.connections_per_minute, 60.0, self._loop_time)
-        self._messages = SlidingCount(limits.messages_per_minute, 60.0, self._loop_time)
-
-    @staticmethod
-    def _loop_time() -> float:
-        return asyncio.get_running_loop().time()
-
-    async def start(self, host: str, port: int) -> None:
-        """Listen; `port` 0 takes any free one."""
-        self._server = await serve(
-            self._serve_client,
-            host,
-            port,
-            process_request=self._on_request,
-            create_connection=HyperConnection,
-            compression=None,
-            ping_interval=None,
-            close_timeout=_CLOSE_WITHIN_S,
-            open_timeout=10,
-            max_size=2**20,
-            server_header=None,
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
-        self._housekeeper = asyncio.create_task(self._keep_house(), name="sim hyperliquid housekeeping")
-
-    async def stop(self) -> None:
-        """Close everything: with 1001 for those who answer in time."""
-        if self._server is None:
-            return
-        server, self._server = self._server, None
-        if self._housekeeper is not None:
-            self._housekeeper.cancel()
-            await asyncio.gather(self._housekeeper, return_exceptions=True)
-        for connection in list(self.connections):
-            if connection.half_open:
-                connection.abort()
-        server.close()
-        try:
-            await asyncio.wait_for(server.wait_closed(), _STOP_GRACE_S)
-        except TimeoutError:
-            for connection in list(self.connections):
-                connection.abort()
-            await server.wait_closed()
-        farewells = [each.farewell for each in self.connections if each.farewell is not None]
-        await asyncio.gather(*farewells, return_exceptions=True)
-        self.connections.clear()
+        self._attempts = SlidingCount(limits.connections_per_minute, 60.0, self.loop_time)
+        self._messages = SlidingCount(limits.messages_per_minute, 60.0, self.loop_time)
 
     def publish(self, trades: list[Trade]) -> None:
         """Queue and write what a step brought, unless the venue is stalled."""
         if not self.lasting("stall"):
             self.hub.publish(trades)
-        self._flush()
-
-    def _flush(self) -> None:
-        for connection in list(self.connections):
-            before = connection.frames_sent
-            if not connection.flush(self.limits.write_buffer_bytes):
-                self.counts["clients_dropped_slow"] += 1
-                log.warning("a client on hyperliquid reads too slowly and is cut off")
-            self.counts["frames_sent"] += connection.frames_sent - before
+        self.flush()
 
     # Clients
 
-    def _on_request(self, connection: ServerConnection, request: HttpRequest) -> Response | None:
+    def admit(self, connection: SimConnection, request: HttpRequest) -> Response | None:
+        """Refuse clients over the limits and paths that are none, let the others in."""
         self.counts["connection_attempts"] += 1
         if request.path.partition("?")[0] != "/ws":
             return respond(Answer(404, b"Not Found"))
@@ -146,24 +85,18 @@ class HyperVenue:
             return respond(Answer(429, b"Too many connections"))
         return None
 
-    async def _serve_client(self, client: ServerConnection) -> None:
-        assert isinstance(client, HyperConnection)
-        self.connections[client] = None
-        self.counts["connections_opened"] += 1
-        try:
-            self._say(client, encoders.GREETING)
+    async def talk(self, client: SimConnection) -> None:
+        """Greet a client and answer its messages."""
+        self._say(client, encoders.GREETING)
+        client.flush(self.limits.write_buffer_bytes)
+        async for text in client:
+            self.counts["client_messages"] += 1
+            self._on_message(client, text)
             client.flush(self.limits.write_buffer_bytes)
-            async for text in client:
-                self.counts["client_messages"] += 1
-                self._on_message(client, text)
-                client.flush(self.limits.write_buffer_bytes)
-        except ConnectionClosed:
-            log.debug("a client on hyperliquid left without a closing handshake")
-        finally:
-            self.hub.forget(client)
-            self.connections.pop(client, None)
-            if client.farewell is not None and not client.farewell.done():
-                await client.farewell
+
+    def forget(self, client: SimConnection) -> None:
+        """Take its subscriptions from a client that is gone."""
+        self.hub.forget(client)
 
     def _say(self, client: SimConnection, text: str) -> None:
         client.queue(data_frame(text.encode()))
@@ -235,14 +168,11 @@ class HyperVenue:
                 response = encoders.dump({"type": "error", "payload": f"{answer.status}: {answer.body.decode()}"})
         self._say(client, encoders.message("post", f'{{"id":{number},"response":{response}}}'))
 
-    async def _keep_house(self) -> None:
+    def keep_house(self, now_s: float) -> None:
         """End connections that were sent nothing for too long."""
-        while True:
-            await asyncio.sleep(_HOUSEKEEPING_S)
-            now = self._loop_time()
-            for client in list(self.connections):
-                if now - client.last_ping > self.limits.idle_close_s and not client.half_open:
-                    self._end_idle(client)
+        for client in list(self.connections):
+            if now_s - client.last_ping > self.limits.idle_close_s and not client.half_open:
+                self._end_idle(client)
 
     def _end_idle(self, client: SimConnection) -> None:
         if client.farewell is None:
@@ -271,13 +201,13 @@ class HyperVenue:
         for client in list(self.connections):
             for text in [BAD_FRAMES[kind]] if kind else BAD_FRAMES.values():
                 self._say(client, text)
-        self._flush()
+        self.flush()
 
     def say_too_much(self) -> None:
         """Send every client a frame of 5 MiB."""
         for client in list(self.connections):
             self._say(client, encoders.message("padding", f'"{"x" * HUGE_FRAME_BYTES}"'))
-        self._flush()
+        self.flush()
 
     def state(self) -> dict[str, object]:
         """Return counters."""
