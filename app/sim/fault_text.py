@@ -8,11 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from app.domain.errors import FathomError
 
-FaultT = TypeVar("FaultT")
+
+class Named(Protocol):
+    """What the faults of all venues have in common."""
+
+    @property
+    def name(self) -> str:
+        """The fault's name."""
+
+
+FaultT = TypeVar("FaultT", bound=Named)
 
 
 class FaultError(FathomError, ValueError):

@@ -6,13 +6,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.asyncio.server import serve as serve_websocket
@@ -22,22 +19,21 @@ from app.domain.ids import Market
 from app.sim.answers import respond
 from app.sim.binance import VenueServer
 from app.sim.control import ControlDesk
-from app.sim.ending import until_told
 from app.sim.fault_text import FaultError
 from app.sim.faults import Fault, make_fault
 from app.sim.market import BURSTS_PER_STEP, BookTruth, SimMarket
 from app.sim.options import SimOptions, add_arguments, options_from
+from app.sim.running import Simulator, run
 
 __all__ = ["BinanceSim", "SimOptions", "add_arguments", "options_from", "serve"]
 
-log = logging.getLogger("fathom.sim")
-
 STEP_S = 0.1
-_BEHIND_S = 1.0  # a clock this late does not catch up step by step
 
 
-class BinanceSim:
+class BinanceSim(Simulator[Fault]):
     """A simulated Binance on loopback; use as an async context manager."""
+
+    options: SimOptions
 
     def __init__(
         self, options: SimOptions | None = None, *, now_s: Callable[[], float] = time.time, **changes: object
@@ -46,38 +42,22 @@ class BinanceSim:
         options = replace(options or SimOptions(), **changes)  # type: ignore[arg-type]  # checked by the dataclass
         if options.symbols is not None:
             options = replace(options, symbols=tuple(options.symbols))
-        self.options = options
+        super().__init__(options, beat_s=STEP_S / BURSTS_PER_STEP)
         self.market = SimMarket(
             seed=options.seed, symbols=options.symbols, rate=options.rate, sidelines=options.sidelines
         )
         self.spot = VenueServer(Market.BINANCE_SPOT, self.market, options.spot_limits, now_s)
         self.usdm = VenueServer(Market.BINANCE_USDM, self.market, options.usdm_limits, now_s)
-        self.paused = False
-        self.faults_fired: list[str] = []
         self._venues = {Market.BINANCE_SPOT: self.spot, Market.BINANCE_USDM: self.usdm}
         self._desk = ControlDesk(
             fault=self.fault, state=self.state, truth=self.truth, pause=self.pause, resume=self.resume
         )
         self._control: Server | None = None
         self._control_port = 0
-        self._driver: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._timers: list[asyncio.TimerHandle] = []
+        self._restarts: set[asyncio.Task[None]] = set()
         self._next_burst = 0
 
-    async def __aenter__(self) -> Self:
-        try:
-            await self._start_servers()
-        except BaseException:
-            await self.__aexit__(None, None, None)
-            raise
-        loop = asyncio.get_running_loop()
-        self._timers = [loop.call_later(each.at_s, self._fire, each.fault) for each in self.options.faults]
-        if self.options.auto:
-            self._driver = asyncio.create_task(self._drive(), name="sim clock")
-        return self
-
-    async def _start_servers(self) -> None:
+    async def _open(self) -> None:
         host, port = self.options.host, self.options.port
         await self.spot.start(host, port)
         await self.usdm.start(host, port and port + 1)
@@ -86,15 +66,11 @@ class BinanceSim:
         )
         self._control_port = self._control.sockets[0].getsockname()[1]
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        tasks = [task for task in (self._driver, *self._tasks) if task is not None]
-        for task in tasks:
+    async def _close(self) -> None:
+        restarts = list(self._restarts)
+        for task in restarts:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*restarts, return_exceptions=True)
         if self._control is not None:
             self._control.close()
         await asyncio.gather(self.spot.stop(), self.usdm.stop())
@@ -106,27 +82,27 @@ class BinanceSim:
     @property
     def spot_ws(self) -> str:
         """Base of the spot streams, without path."""
-        return f"ws://{self.options.host}:{self.spot.port}"
+        return self._ws(self.spot.port)
 
     @property
     def spot_rest(self) -> str:
         """Base of spot REST."""
-        return f"http://{self.options.host}:{self.spot.port}"
+        return self._http(self.spot.port)
 
     @property
     def usdm_ws(self) -> str:
         """Base of the USD-M streams, without category."""
-        return f"ws://{self.options.host}:{self.usdm.port}"
+        return self._ws(self.usdm.port)
 
     @property
     def usdm_rest(self) -> str:
         """Base of USD-M REST."""
-        return f"http://{self.options.host}:{self.usdm.port}"
+        return self._http(self.usdm.port)
 
     @property
     def control(self) -> str:
         """Base of the control address; paths begin with /sim."""
-        return f"http://{self.options.host}:{self._control_port}"
+        return self._http(self._control_port)
 
     def addresses(self) -> dict[str, str]:
         """Return every address by its name."""
@@ -152,10 +128,6 @@ class BinanceSim:
             self.paused = True
             self.settle()
 
-    def resume(self) -> None:
-        """Let the market go on."""
-        self.paused = False
-
     def settle(self) -> None:
         """Send the diffs of windows already begun: from here on snapshots are not ahead of the stream."""
         for market, book, changes in self.market.settle():
@@ -163,22 +135,13 @@ class BinanceSim:
         for venue in self._venues.values():
             venue.flush()
 
-    async def _drive(self) -> None:
-        loop = asyncio.get_running_loop()
-        pace = STEP_S / BURSTS_PER_STEP
-        due = loop.time()
-        while True:
-            due += pace
-            wait = due - loop.time()
-            if wait < -_BEHIND_S:
-                due = loop.time()
-            await asyncio.sleep(max(0.0, wait))
-            if self.paused:
-                for venue in self._venues.values():
-                    venue.flush()
-            else:
-                self._burst(self._next_burst)
-                self._next_burst = (self._next_burst + 1) % BURSTS_PER_STEP
+    def _beat(self) -> None:
+        if self.paused:
+            for venue in self._venues.values():
+                venue.flush()
+        else:
+            self._burst(self._next_burst)
+            self._next_burst = (self._next_burst + 1) % BURSTS_PER_STEP
 
     def _burst(self, burst: int) -> None:
         for market, book, changes in self.market.move(burst):
@@ -194,27 +157,19 @@ class BinanceSim:
         """Begin a fault now, e.g. `fault("gap", market="spot", symbol="BTCUSDT")`; raise FaultError if unknown."""
         self._start(make_fault(name, **arguments))
 
-    def _fire(self, fault: Fault) -> None:
-        try:
-            self._start(fault)
-        except FaultError as error:
-            log.error("fault %s was not started: %s", fault.name, error)
-
-    def _start(self, fault: Fault) -> None:
+    def _begin(self, fault: Fault) -> None:
         venues = [self._venues[market] for market in self._markets_of(fault)]
         if fault.name == "restart":
             task = asyncio.get_running_loop().create_task(self._restart(venues, fault))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._restarts.add(task)
+            task.add_done_callback(self._restarts.discard)
         else:
             for venue in venues:
                 venue.start_fault(fault)
-        self.faults_fired.append(fault.name)
-        log.info("fault %s", fault)
 
     async def quiet(self) -> None:
         """Return when no restart is under way any more."""
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self._restarts)
 
     def _markets_of(self, fault: Fault) -> list[Market]:
         if fault.market is not None:
@@ -261,6 +216,4 @@ async def _refuse_websocket(connection: ServerConnection) -> None:
 
 async def serve(options: SimOptions, announce: Callable[[dict[str, str]], None], stop: asyncio.Event) -> None:
     """Run a simulator until `stop` is set (or standard input ends, if so wished); `announce` gets its addresses."""
-    async with BinanceSim(options) as sim:
-        announce(sim.addresses())
-        await until_told(stop, die_with_stdin=options.die_with_stdin)
+    await run(BinanceSim(options), announce, stop)

@@ -6,13 +6,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
@@ -27,24 +24,22 @@ from app.sim.bybit.options import BybitSimOptions
 from app.sim.bybit.rest import RestDesk
 from app.sim.bybit.tape import STEP_S, Tape
 from app.sim.bybit.venue import BURSTS_PER_STEP, BybitVenue
-from app.sim.ending import until_told
 from app.sim.fault_text import FaultError
 from app.sim.http import HttpRequest, HttpServer
-
-log = logging.getLogger("fathom.sim")
-
-_BEHIND_S = 1.0  # a clock this late does not catch up step by step
+from app.sim.running import Simulator, run
 
 
-class BybitSim:
+class BybitSim(Simulator[Fault]):
     """A simulated Bybit on loopback; use as an async context manager."""
+
+    options: BybitSimOptions
 
     def __init__(
         self, options: BybitSimOptions | None = None, *, now_s: Callable[[], float] = time.time, **changes: object
     ) -> None:
         """Build the market; `changes` replace single options. `now_s` gives UTC seconds."""
         options = replace(options or BybitSimOptions(), **changes)  # type: ignore[arg-type] # checked by the dataclass
-        self.options = options
+        super().__init__(options, beat_s=STEP_S / BURSTS_PER_STEP)
         catalogue = build_catalogue(options.coins)
         self.tape = Tape(catalogue, np.random.default_rng(options.seed), rate=options.rate)
         self.venues = {
@@ -53,38 +48,17 @@ class BybitSim:
         }
         self.gateways = {market: Gateway(venue, options.limits) for market, venue in self.venues.items()}
         self.desk = RestDesk(self.venues, now_s, ban_s=options.ban_s)
-        self.paused = False
-        self.faults_fired: list[str] = []
         self._rest = HttpServer(self._on_rest, json_kind="application/json; charset=utf-8")
         desk = ControlDesk(self.venues, fault=self.fault, state=self.state, pause=self._set_paused)
         self._control = HttpServer(desk.answer)
-        self._driver: asyncio.Task[None] | None = None
-        self._timers: list[asyncio.TimerHandle] = []
         self._next_burst = 0
 
-    async def __aenter__(self) -> Self:
-        host, port = self.options.host, self.options.port
-        try:
-            starts = [*(gateway.start for gateway in self.gateways.values()), self._rest.start, self._control.start]
-            for place, start in enumerate(starts):
-                await start(host, port and port + place)
-        except BaseException:
-            await self.__aexit__(None, None, None)
-            raise
-        loop = asyncio.get_running_loop()
-        self._timers = [loop.call_later(each.at_s, self._fire, each.fault) for each in self.options.faults]
-        if self.options.auto:
-            self._driver = asyncio.create_task(self._drive(), name="sim clock")
-        return self
+    async def _open(self) -> None:
+        starts = [*(gateway.start for gateway in self.gateways.values()), self._rest.start, self._control.start]
+        for place, start in enumerate(starts):
+            await start(self.options.host, self.options.port and self.options.port + place)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        if self._driver is not None:
-            self._driver.cancel()
-            await asyncio.gather(self._driver, return_exceptions=True)
+    async def _close(self) -> None:
         await asyncio.gather(
             *(gateway.stop() for gateway in self.gateways.values()), self._rest.stop(), self._control.stop()
         )
@@ -94,22 +68,22 @@ class BybitSim:
     @property
     def spot_ws(self) -> str:
         """Base of the spot streams, without path."""
-        return f"ws://{self.options.host}:{self.gateways[Market.BYBIT_SPOT].port}"
+        return self._ws(self.gateways[Market.BYBIT_SPOT].port)
 
     @property
     def linear_ws(self) -> str:
         """Base of the contracts' streams, without path."""
-        return f"ws://{self.options.host}:{self.gateways[Market.BYBIT_LINEAR].port}"
+        return self._ws(self.gateways[Market.BYBIT_LINEAR].port)
 
     @property
     def rest(self) -> str:
         """Base of REST of both markets."""
-        return f"http://{self.options.host}:{self._rest.port}"
+        return self._http(self._rest.port)
 
     @property
     def control(self) -> str:
         """Base of the control address."""
-        return f"http://{self.options.host}:{self._control.port}"
+        return self._http(self._control.port)
 
     def addresses(self) -> dict[str, str]:
         """Return every address by its name."""
@@ -136,32 +110,19 @@ class BybitSim:
             self.paused = True
             self.settle()
 
-    def resume(self) -> None:
-        """Let the market go on."""
-        self.paused = False
-
     def _set_paused(self, paused: bool) -> None:
         if paused:
             self.pause()
         else:
             self.resume()
 
-    async def _drive(self) -> None:
-        loop = asyncio.get_running_loop()
-        pace = STEP_S / BURSTS_PER_STEP
-        due = loop.time()
-        while True:
-            due += pace
-            wait = due - loop.time()
-            if wait < -_BEHIND_S:
-                due = loop.time()
-            await asyncio.sleep(max(0.0, wait))
-            if self.paused:
-                for gateway in self.gateways.values():
-                    gateway.flush()
-            else:
-                self._burst(self._next_burst)
-                self._next_burst = (self._next_burst + 1) % BURSTS_PER_STEP
+    def _beat(self) -> None:
+        if self.paused:
+            for gateway in self.gateways.values():
+                gateway.flush()
+        else:
+            self._burst(self._next_burst)
+            self._next_burst = (self._next_burst + 1) % BURSTS_PER_STEP
 
     def _burst(self, burst: int) -> None:
         if burst == 0:
@@ -178,13 +139,7 @@ class BybitSim:
         """Begin a fault now, e.g. `fault("gap", market="linear", symbol="BTCUSDT")`; FaultError if unknown."""
         self._start(make_fault(name, **arguments))
 
-    def _fire(self, fault: Fault) -> None:
-        try:
-            self._start(fault)
-        except FaultError as error:
-            log.error("fault %s was not started: %s", fault.name, error)
-
-    def _start(self, fault: Fault) -> None:
+    def _begin(self, fault: Fault) -> None:
         if fault.name in OF_REST or (fault.name == "http403" and fault.market is None):
             try:
                 self.desk.start_fault(fault)
@@ -195,8 +150,6 @@ class BybitSim:
                 self.desk.start_fault(fault)
             for market in self._markets_of(fault):
                 self.gateways[market].start_fault(fault)
-        self.faults_fired.append(fault.name)
-        log.info("fault %s", fault)
 
     def _markets_of(self, fault: Fault) -> list[Market]:
         if fault.name == "liquidations":
@@ -235,6 +188,4 @@ class BybitSim:
 
 async def serve(options: BybitSimOptions, announce: Callable[[dict[str, str]], None], stop: asyncio.Event) -> None:
     """Run a simulator until `stop` is set (or standard input ends, if so wished); `announce` gets its addresses."""
-    async with BybitSim(options) as sim:
-        announce(sim.addresses())
-        await until_told(stop, die_with_stdin=options.die_with_stdin)
+    await run(BybitSim(options), announce, stop)

@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Self
 from urllib.parse import parse_qs
 
 from app.sim.answers import Answer
-from app.sim.ending import until_told
 from app.sim.fault_text import FaultError
 from app.sim.http import HttpRequest, HttpServer
 from app.sim.hyperliquid.encoders import decimal_text
@@ -31,10 +27,8 @@ from app.sim.hyperliquid.options import HyperOptions
 from app.sim.hyperliquid.universe import Coin
 from app.sim.hyperliquid.venue import HyperVenue
 from app.sim.limits import WeightMeter
+from app.sim.running import Simulator, run
 
-log = logging.getLogger("fathom.sim")
-
-_BEHIND_S = 1.0  # a clock this late does not catch up step by step
 _NEVER = 2**60
 HELP = "POST /fault, POST /pause, POST /resume, GET /state, GET /truth?coin=BTC\n"
 
@@ -49,14 +43,17 @@ class HyperTruth:
     asks: list[tuple[str, str]]
 
 
-class HyperliquidSim:
+class HyperliquidSim(Simulator[HyperFault]):
     """A simulated Hyperliquid on loopback; use as an async context manager."""
+
+    options: HyperOptions
 
     def __init__(
         self, options: HyperOptions | None = None, *, now_s: Callable[[], float] = time.time, **changes: object
     ) -> None:
         """Build the market; `changes` replace single options. `now_s` gives UTC seconds."""
-        self.options = options = replace(options or HyperOptions(), **changes)  # type: ignore[arg-type]  # by dataclass
+        options = replace(options or HyperOptions(), **changes)  # type: ignore[arg-type]  # checked by the dataclass
+        super().__init__(options, beat_s=STEP_S)
         self._now_ms: Callable[[], int] = lambda: int(now_s() * 1000)
         self.market = HyperMarket(
             seed=options.seed,
@@ -69,37 +66,17 @@ class HyperliquidSim:
         self.info = InfoDesk(self.market, meter, self._now_ms)
         self.venue = HyperVenue(self.market, self.info, options.limits, self._now_ms)
         self.venue.lasting = self._lasting
-        self.paused = False
-        self.faults_fired: list[str] = []
         self._rest = HttpServer(self._on_rest)
         self._control = HttpServer(self._on_control)
         self._until: dict[str, float] = {}
-        self._driver: asyncio.Task[None] | None = None
-        self._timers: list[asyncio.TimerHandle] = []
 
-    async def __aenter__(self) -> Self:
+    async def _open(self) -> None:
         host, port = self.options.host, self.options.port
-        try:
-            await self.venue.start(host, port)
-            await self._rest.start(host, port and port + 1)
-            await self._control.start(host, port and port + 2)
-        except BaseException:
-            await self.__aexit__(None, None, None)
-            raise
-        loop = asyncio.get_running_loop()
-        self._timers = [loop.call_later(each.at_s, self._fire, each.fault) for each in self.options.faults]
-        if self.options.auto:
-            self._driver = asyncio.create_task(self._drive(), name="sim hyperliquid clock")
-        return self
+        await self.venue.start(host, port)
+        await self._rest.start(host, port and port + 1)
+        await self._control.start(host, port and port + 2)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        if self._driver is not None:
-            self._driver.cancel()
-            await asyncio.gather(self._driver, return_exceptions=True)
+    async def _close(self) -> None:
         await asyncio.gather(self.venue.stop(), self._rest.stop(), self._control.stop())
 
     # Addresses
@@ -107,17 +84,17 @@ class HyperliquidSim:
     @property
     def ws(self) -> str:
         """Address of the streams."""
-        return f"ws://{self.options.host}:{self.venue.port}/ws"
+        return f"{self._ws(self.venue.port)}/ws"
 
     @property
     def rest(self) -> str:
         """Base of REST; the info endpoint is /info."""
-        return f"http://{self.options.host}:{self._rest.port}"
+        return self._http(self._rest.port)
 
     @property
     def control(self) -> str:
         """Base of the control address."""
-        return f"http://{self.options.host}:{self._control.port}"
+        return self._http(self._control.port)
 
     def addresses(self) -> dict[str, str]:
         """Return every address by its name."""
@@ -135,21 +112,9 @@ class HyperliquidSim:
         """Stop the market."""
         self.paused = True
 
-    def resume(self) -> None:
-        """Let the market go on."""
-        self.paused = False
-
-    async def _drive(self) -> None:
-        loop = asyncio.get_running_loop()
-        due = loop.time()
-        while True:
-            due += STEP_S
-            wait = due - loop.time()
-            if wait < -_BEHIND_S:
-                due = loop.time()
-            await asyncio.sleep(max(0.0, wait))
-            if not self.paused:
-                self.step()
+    def _beat(self) -> None:
+        if not self.paused:
+            self.step()
 
     # Faults
 
@@ -157,13 +122,7 @@ class HyperliquidSim:
         """Begin a fault now, e.g. `fault("delist", coin="BTC")`; raise FaultError if unknown."""
         self._start(make_fault(name, **arguments))
 
-    def _fire(self, fault: HyperFault) -> None:
-        try:
-            self._start(fault)
-        except FaultError as error:
-            log.error("fault %s was not started: %s", fault.name, error)
-
-    def _start(self, fault: HyperFault) -> None:
+    def _begin(self, fault: HyperFault) -> None:
         if fault.name in USUAL_S:
             seconds = USUAL_S[fault.name] if fault.duration is None else fault.duration
             self._until[fault.name] = asyncio.get_running_loop().time() + seconds
@@ -182,8 +141,6 @@ class HyperliquidSim:
                 "halfopen": self.venue.half_open_all,
                 "idle": self.venue.end_all_idle,
             }[fault.name]()
-        self.faults_fired.append(fault.name)
-        log.info("fault %s", fault)
 
     def _spoil(self, name: str, coin: Coin) -> None:
         if name == "delist":
@@ -287,6 +244,4 @@ def _pairs(levels: Levels, coin: Coin) -> list[tuple[str, str]]:
 
 async def serve(options: HyperOptions, announce: Callable[[dict[str, str]], None], stop: asyncio.Event) -> None:
     """Run a simulator until `stop` is set (or standard input ends, if so wished); `announce` gets its addresses."""
-    async with HyperliquidSim(options) as sim:
-        announce(sim.addresses())
-        await until_told(stop, die_with_stdin=options.die_with_stdin)
+    await run(HyperliquidSim(options), announce, stop)

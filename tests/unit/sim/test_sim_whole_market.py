@@ -12,8 +12,9 @@ import pytest
 from app.domain.ids import Market
 from app.sim.limits import WeightMeter
 from app.sim.market import SimMarket
-from app.sim.options import OptionsError, SimOptions, add_arguments, options_from
+from app.sim.options import SimOptions, add_arguments, options_from
 from app.sim.rest import Answer, RestDesk
+from app.sim.run_options import OptionsError
 from app.sim.sidelines import MOST_SIDELINES, sideline_bases
 from app.sim.surges import Surges
 from app.sim.universe import read_symbols
