@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 from app.domain.ids import Market
 from app.sim.answers import Answer
 from app.sim.fault_text import FaultError
+from app.sim.http import HttpRequest
 from app.sim.market import BookTruth
 
 HELP = (
@@ -36,11 +37,11 @@ class ControlDesk:
         self._pause = pause
         self._resume = resume
 
-    def answer(self, path: str, query: str) -> Answer:
-        """Answer a GET; never raises for what the caller wrote."""
-        values = {key: found[-1] for key, found in parse_qs(query).items()}
+    def answer(self, request: HttpRequest) -> Answer:
+        """Answer a request; never raises for what the caller wrote."""
+        values = {key: found[-1] for key, found in parse_qs(request.query).items()}
         try:
-            return Answer(200, json.dumps(self._act(path, values)).encode())
+            return Answer(200, json.dumps(self._act(request.path, values)).encode())
         except FaultError as error:
             return Answer(400, json.dumps({"error": str(error)}).encode())
         except LookupError:

@@ -11,16 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from websockets.asyncio.server import Server, ServerConnection
-from websockets.asyncio.server import serve as serve_websocket
-from websockets.http11 import Request, Response
-
 from app.domain.ids import Market
-from app.sim.answers import respond
 from app.sim.binance import VenueServer
 from app.sim.control import ControlDesk
 from app.sim.fault_text import FaultError
 from app.sim.faults import Fault, make_fault
+from app.sim.http import HttpServer
 from app.sim.market import BURSTS_PER_STEP, BookTruth, SimMarket
 from app.sim.options import SimOptions, add_arguments, options_from
 from app.sim.running import Simulator, run
@@ -49,11 +45,8 @@ class BinanceSim(Simulator[Fault]):
         self.spot = VenueServer(Market.BINANCE_SPOT, self.market, options.spot_limits, now_s)
         self.usdm = VenueServer(Market.BINANCE_USDM, self.market, options.usdm_limits, now_s)
         self._venues = {Market.BINANCE_SPOT: self.spot, Market.BINANCE_USDM: self.usdm}
-        self._desk = ControlDesk(
-            fault=self.fault, state=self.state, truth=self.truth, pause=self.pause, resume=self.resume
-        )
-        self._control: Server | None = None
-        self._control_port = 0
+        desk = ControlDesk(fault=self.fault, state=self.state, truth=self.truth, pause=self.pause, resume=self.resume)
+        self._control = HttpServer(desk.answer)
         self._restarts: set[asyncio.Task[None]] = set()
         self._next_burst = 0
 
@@ -61,21 +54,14 @@ class BinanceSim(Simulator[Fault]):
         host, port = self.options.host, self.options.port
         await self.spot.start(host, port)
         await self.usdm.start(host, port and port + 1)
-        self._control = await serve_websocket(
-            _refuse_websocket, host, port and port + 2, process_request=self._on_control_request
-        )
-        self._control_port = self._control.sockets[0].getsockname()[1]
+        await self._control.start(host, port and port + 2)
 
     async def _close(self) -> None:
         restarts = list(self._restarts)
         for task in restarts:
             task.cancel()
         await asyncio.gather(*restarts, return_exceptions=True)
-        if self._control is not None:
-            self._control.close()
-        await asyncio.gather(self.spot.stop(), self.usdm.stop())
-        if self._control is not None:
-            await self._control.wait_closed()
+        await asyncio.gather(self.spot.stop(), self.usdm.stop(), self._control.stop())
 
     # Addresses
 
@@ -102,7 +88,7 @@ class BinanceSim(Simulator[Fault]):
     @property
     def control(self) -> str:
         """Base of the control address; paths begin with /sim."""
-        return self._http(self._control_port)
+        return self._http(self._control.port)
 
     def addresses(self) -> dict[str, str]:
         """Return every address by its name."""
@@ -204,14 +190,6 @@ class BinanceSim(Simulator[Fault]):
             "spot": self.spot.state(),
             "usdm": self.usdm.state(),
         }
-
-    def _on_control_request(self, connection: ServerConnection, request: Request) -> Response | None:
-        path, _, query = request.path.partition("?")
-        return respond(self._desk.answer(path, query))
-
-
-async def _refuse_websocket(connection: ServerConnection) -> None:
-    await connection.close(1008)
 
 
 async def serve(options: SimOptions, announce: Callable[[dict[str, str]], None], stop: asyncio.Event) -> None:
