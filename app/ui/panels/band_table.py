@@ -70,7 +70,7 @@ class BandTable(QWidget):
         if book is None or Coverage(int(book.coverage[side, band])) is Coverage.NONE:
             return formats.UNKNOWN
         threshold = float(book.threshold[side, band])
-        return f"{threshold:.0f}" if threshold >= 1000 else f"{threshold:.3g}"
+        return f"{threshold:,.0f}" if threshold >= 1000 else f"{threshold:.3g}"
 
     def band_tip(self, side: int, band: int) -> str:
         """Return how well a cell is known, in words and full numbers."""
