@@ -25,6 +25,13 @@ TOKEN = "a-token-for-these-tests"
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 ENVIRONMENT = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
 
+BINANCE_ONLY = tuple(
+    word
+    for key in ("bybit.spot", "bybit.linear", "hyperliquid.perp", "hyperliquid.spot")
+    for word in ("--set", f"{key}.enabled=false")
+)
+"""Arguments that leave one venue: what these tests look at is the program, not how many venues it follows."""
+
 
 def run(*arguments: str | Path, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
     """Run the program to its end."""

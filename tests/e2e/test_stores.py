@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import redis
-from helpers import run
+from helpers import BINANCE_ONLY, run
 
 from tests.loopback.servers import PostgresServer, RedisServer
 
@@ -21,7 +21,7 @@ def test_ticks_go_to_redis_and_minutes_to_postgresql_when_settings_name_them(tmp
         ticks.start()
         minutes.start()
         done = run(
-            "--demo", "--basedir", tmp_path / "state", "--after", "9", "--quit",
+            "--demo", *BINANCE_ONLY, "--basedir", tmp_path / "state", "--after", "9", "--quit",
             "--set", "binance.symbols=12", "--set", f"redis.url={ticks.url}",
             "--set", f"database.url={minutes.url('postgres')}",
         )  # fmt: skip
@@ -47,7 +47,7 @@ def test_ticks_go_to_redis_and_minutes_to_postgresql_when_settings_name_them(tmp
 
 def test_stores_that_are_away_cost_nothing_but_a_sentence(tmp_path: Path) -> None:
     done = run(
-        "--demo", "--basedir", tmp_path, "--after", "6", "--quit", "--set", "binance.symbols=10",
+        "--demo", *BINANCE_ONLY, "--basedir", tmp_path, "--after", "6", "--quit", "--set", "binance.symbols=10",
         "--set", "redis.url=redis://me:hunter2@127.0.0.1:1/0",
         "--set", "database.url=postgresql+psycopg://me:hunter2@127.0.0.1:1/none",
     )  # fmt: skip
@@ -57,7 +57,7 @@ def test_stores_that_are_away_cost_nothing_but_a_sentence(tmp_path: Path) -> Non
     assert "hunter2" not in log + done.stdout + done.stderr
     assert "Traceback" not in log + done.stderr
     assert list((tmp_path / "spool").iterdir()), "the cut minute waits on disk"
-    later = run("--demo", "--basedir", tmp_path, "--after", "4", "--quit", "--set", "binance.symbols=10")
+    later = run("--demo", *BINANCE_ONLY, "--basedir", tmp_path, "--after", "4", "--quit", "--set", "binance.symbols=10")
     assert later.returncode == 0, later.stderr
 
     connection = sqlite3.connect(tmp_path / "history.sqlite")

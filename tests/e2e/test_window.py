@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import answer, run, start
+from helpers import BINANCE_ONLY, answer, run, start
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -21,7 +21,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("demo")
     recording, measure, pictures = folder / "run.rec", folder / "measure.json", folder / "pictures"
     done = run(
-        "--demo", "--basedir", folder / "state", "--record", recording, "--after", "14", "--measure", measure,
+        "--demo", *BINANCE_ONLY, "--basedir", folder / "state", "--record", recording, "--after", "14",
+        "--measure", measure,
         "--screenshot", pictures, "--quit", "--fault", "gap:BTCUSDT@6", "--set", "binance.symbols=30",
     )  # fmt: skip
     return {
@@ -94,7 +95,7 @@ def test_a_second_run_remembers_the_books_and_the_layout(demo: dict[str, Any], t
     assert (demo["state"] / "layouts.json").is_file()
     measure = tmp_path / "again.json"
     done = run(
-        "--demo", "--basedir", demo["state"], "--after", "6", "--measure", measure, "--quit",
+        "--demo", *BINANCE_ONLY, "--basedir", demo["state"], "--after", "6", "--measure", measure, "--quit",
         "--set", "binance.symbols=30",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -115,7 +116,7 @@ def test_a_recording_plays_in_the_window(demo: dict[str, Any], tmp_path: Path) -
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_window_and_its_venue(number: signal.Signals, tmp_path: Path) -> None:
-    process = start("--demo", "--basedir", tmp_path, "--set", "binance.symbols=10")
+    process = start("--demo", *BINANCE_ONLY, "--basedir", tmp_path, "--set", "binance.symbols=10")
     log = tmp_path / "logs" / "fathom.log"
     for _ in range(300):
         if log.is_file() and "first paint" in log.read_text():
@@ -130,14 +131,14 @@ def test_a_signal_ends_the_window_and_its_venue(number: signal.Signals, tmp_path
 
 
 def test_a_second_start_raises_the_first_window_and_ends(tmp_path: Path) -> None:
-    first = start("--demo", "--basedir", tmp_path, "--set", "binance.symbols=10")
+    first = start("--demo", *BINANCE_ONLY, "--basedir", tmp_path, "--set", "binance.symbols=10")
     log = tmp_path / "logs" / "fathom.log"
     for _ in range(300):
         if log.is_file() and "first paint" in log.read_text():
             break
         time.sleep(0.1)
     time.sleep(1.5)
-    second = run("--demo", "--basedir", tmp_path)
+    second = run("--demo", *BINANCE_ONLY, "--basedir", tmp_path)
     assert second.returncode == 0
     assert "brought to the front" in second.stderr
     first.send_signal(signal.SIGTERM)
@@ -150,7 +151,8 @@ def test_damaged_files_cost_a_notice_not_the_start(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"\x00\xff damaged" * 50)
     measure = tmp_path / "m.json"
     done = run(
-        "--demo", "--basedir", tmp_path, "--after", "5", "--measure", measure, "--quit", "--set", "binance.symbols=10",
+        "--demo", *BINANCE_ONLY, "--basedir", tmp_path, "--after", "5", "--measure", measure, "--quit",
+        "--set", "binance.symbols=10",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert len(list(tmp_path.glob("*.broken*"))) == 3
