@@ -25,12 +25,12 @@ from app.services.universe import Universe, universe_from_json, universe_to_json
 from app.settings.files import write_atomic
 from app.settings.store import Settings
 from app.venues.bans import BanStore
-from app.venues.binance.api import PEGGED
 from app.venues.bybit import protocol
 from app.venues.bybit.api import BybitApi, guess_instrument, most_traded
 from app.venues.bybit.session import BYBIT_LINK, BybitSession, SessionOptions
 from app.venues.bybit.urls import FULL_BOOK_PATH, QUOTE, BybitEndpoints, parse_path
 from app.venues.feed import FeedSink
+from app.venues.naming import PEGGED
 
 _log = logging.getLogger("fathom.bybit")
 _LIST_TIMEOUT_S: Final = 8.0

@@ -1,4 +1,4 @@
-"""What a symbol says by itself, where a venue's own list cannot be had."""
+"""What names say by themselves: a symbol where a venue's own list cannot be had, a coin that is tied to money."""
 
 from __future__ import annotations
 
@@ -9,6 +9,33 @@ from app.domain.ids import Market, MarketKind
 from app.domain.instruments import Instrument
 
 _QUOTES: Final = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "BTC", "ETH", "BNB", "EUR", "TRY")
+PEGGED: Final = frozenset(
+    (
+        "USDC",
+        "FDUSD",
+        "TUSD",
+        "USDP",
+        "DAI",
+        "BUSD",
+        "USD1",
+        "XUSD",
+        "BFUSD",
+        "USDE",
+        "USDS",
+        "PYUSD",
+        "RLUSD",
+        "EUR",
+        "EURI",
+        "AEUR",
+        "GBP",
+        "AUD",
+        "TRY",
+        "BRL",
+        "PAXG",
+        "XAUT",
+    )
+)
+"""Coins tied to a currency or to gold: the depth around their fixed price says nothing and would swamp the sums."""
 _UNITS = re.compile(r"^(1000000|10000|1000)(?=[A-Z])")
 
 

@@ -34,36 +34,10 @@ from app.venues.binance.urls import (
     BinanceEndpoints,
     depth_weight,
 )
+from app.venues.naming import PEGGED
 from app.venues.rest import RequestRefusedError, RestClient, RestError
 
 QUOTE: Final = "USDT"
-PEGGED: Final = frozenset(
-    (
-        "USDC",
-        "FDUSD",
-        "TUSD",
-        "USDP",
-        "DAI",
-        "BUSD",
-        "USD1",
-        "XUSD",
-        "BFUSD",
-        "USDE",
-        "USDS",
-        "PYUSD",
-        "RLUSD",
-        "EUR",
-        "EURI",
-        "AEUR",
-        "GBP",
-        "AUD",
-        "TRY",
-        "BRL",
-        "PAXG",
-        "XAUT",
-    )
-)
-"""Coins tied to a currency or to gold: the depth around their fixed price says nothing and would swamp the sums."""
 _UNITS = re.compile(r"^(1000000|10000|1000)(?=\D)")
 _TIME_SAMPLES: Final = 3
 _T = TypeVar("_T")
