@@ -101,6 +101,18 @@ Examine = Callable[[Mapping[str, str], bytes], Verdict | None]
 """From headers and body of an answer with status 200 to the venue's refusal, None when it is none."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posting:
+    """How to ask a venue that does not take a GET of the path: with a POST to one address.
+
+    body_of: from the path to what is sent. means_unknown: from status and body to whether it does not know the symbol.
+    """
+
+    address: str
+    body_of: Callable[[str], bytes]
+    means_unknown: Callable[[int, bytes], bool]
+
+
 class RestClient:
     """Requests to one host. `venue_offset_ms`: the venue's clock minus ours, once measured."""
 
@@ -117,6 +129,7 @@ class RestClient:
         random: Random | None = None,
         stops: Mapping[int, Stop] = DEFAULT_STOPS,
         examine: Examine | None = None,
+        posting: Posting | None = None,
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -133,6 +146,7 @@ class RestClient:
         self._backoff = Backoff(backoff or BackoffPolicy(), random)
         self._stops = stops
         self._examine = examine
+        self._posting = posting
         self._client: httpx.AsyncClient | None = None
         self._stopped_until_ns = 0
         self._stopped_why = ""
@@ -194,6 +208,8 @@ class RestClient:
         used = _number(headers.get(_USED_WEIGHT))
         self.budget.settle(weight, minute, None if used is None else int(used), self._venue_ms())
         health.rest_weight_used = self.budget.used
+        if self._posting is not None and self._posting.means_unknown(status, body):
+            raise self._refused(UnknownSymbolError, f"{self.host} knows nothing of what was asked for", status)
         if status != 200:
             raise self._on_refusal(status, headers, body)
         if body[:64].lstrip()[:1] not in (b"{", b"["):
@@ -217,7 +233,12 @@ class RestClient:
                 follow_redirects=False,
                 trust_env=not self._local,  # proxies of this computer lead away from it
             )
-        async with asyncio.timeout(self._timeout_s), self._client.stream("GET", self._url + path) as response:
+        method, address, body, headers = "GET", path, None, {}
+        if self._posting is not None:
+            method, address, body = "POST", self._posting.address, self._posting.body_of(path)
+            headers = {"Content-Type": "application/json"}
+        answer = self._client.stream(method, self._url + address, content=body, headers=headers)
+        async with asyncio.timeout(self._timeout_s), answer as response:
             parts = []
             size = 0
             async for part in response.aiter_bytes():
@@ -248,26 +269,31 @@ class RestClient:
             self._hold(_PAUSE_403_S, reason)
             return RestError(reason, status=status)
         if 400 <= status < 500:
-            self._health.rest_errors += 1
             code, said = _said(body)
-            self._health.rest_state, self._health.rest_reason = LinkState.LIVE, ""
             text = f"{self.host} refused the request: {said}" if said else reason
             kind = UnknownSymbolError if code == _UNKNOWN_SYMBOL else RequestRefusedError
-            return kind(text, status=status, code=code)
+            return self._refused(kind, text, status, code)
         self._pause(reason)
         return RestError(reason, status=status)
+
+    def _refused(
+        self, kind: type[RequestRefusedError], reason: str, status: int, code: int | None = None
+    ) -> RequestRefusedError:
+        """Count a request that was understood and refused: the host itself is well."""
+        self._health.rest_errors += 1
+        self._health.rest_state, self._health.rest_reason = LinkState.LIVE, ""
+        return kind(reason, status=status, code=code)
 
     def _on_verdict(self, verdict: Verdict) -> RestError:
         reason = f"{self.host} refused the request: {verdict.words} ({verdict.code})"
         if verdict.fails:
             self._pause(reason)
             return RestError(reason, status=200, code=verdict.code)
-        self._health.rest_errors += 1
         if verdict.stop_s > 0.0:
+            self._health.rest_errors += 1
             self._hold(verdict.stop_s + _EDGE_S, reason)
             return HostStoppedError(reason, status=200, code=verdict.code)
-        self._health.rest_state, self._health.rest_reason = LinkState.LIVE, ""
-        return RequestRefusedError(reason, status=200, code=verdict.code)
+        return self._refused(RequestRefusedError, reason, 200, verdict.code)
 
     def _shown(self, status: int) -> tuple[LinkState, str]:
         """Return how a refusal by that status is shown, and its sentence."""

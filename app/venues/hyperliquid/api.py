@@ -6,61 +6,32 @@ makes it, so that budget, failures and recordings work as for the other venues.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
-import httpx
-
-from app import __version__
 from app.domain.clock import Clock
 from app.domain.errors import BadFrameError
-from app.domain.health import FeedHealth, LinkState
+from app.domain.health import FeedHealth
 from app.domain.instruments import Instrument
 from app.venues.hyperliquid import protocol
 from app.venues.hyperliquid.allowance import BOOK_WEIGHT, TABLE_WEIGHT, WEIGHT_PER_MINUTE, Allowance
 from app.venues.hyperliquid.messages import PerpMeta, SpotMeta
 from app.venues.hyperliquid.naming import perp_instrument
 from app.venues.hyperliquid.protocol import PerpTable, SpotTable
-from app.venues.rest import RestClient, RestError, UnknownSymbolError
+from app.venues.rest import Posting, RestClient, RestError
 
 PERP_TABLE: Final = protocol.info_path("metaAndAssetCtxs")
 SPOT_TABLE: Final = protocol.info_path("spotMetaAndAssetCtxs")
-_MAX_BODY: Final = 32 * 2**20
 _NOTHING: Final = b"null"
 _T = TypeVar("_T")
 
 
-class InfoClient(RestClient):
-    """Sends what a path stands for as the body of a POST. An answer of null means that the market is unknown."""
+def _knows_nothing(status: int, body: bytes) -> bool:
+    """Tell whether an answer says that the market is unknown: it is null then, with either status."""
+    return status in (200, 500) and body.strip() == _NOTHING
 
-    async def _exchange(self, path: str) -> tuple[int, httpx.Headers, bytes]:
-        if self._client is None:
-            self._client = httpx.AsyncClient(
-                timeout=self._timeout_s,
-                limits=httpx.Limits(max_connections=4, max_keepalive_connections=2),
-                headers={"User-Agent": f"Fathom/{__version__}", "Content-Type": "application/json"},
-                follow_redirects=False,
-                trust_env=not self._local,
-            )
-        request = self._client.build_request(
-            "POST", self._url + protocol.INFO_PATH, content=protocol.request_body(path)
-        )
-        async with asyncio.timeout(self._timeout_s):
-            response = await self._client.send(request, stream=True)
-            try:
-                body = bytearray()
-                async for part in response.aiter_bytes():
-                    body += part
-                    if len(body) > _MAX_BODY:
-                        raise httpx.DecodingError("the answer is larger than 32 MiB")
-            finally:
-                await response.aclose()
-        if body.strip() == _NOTHING and response.status_code in (200, 500):
-            self._health.rest_errors += 1
-            self._health.rest_state, self._health.rest_reason = LinkState.LIVE, ""
-            raise UnknownSymbolError(f"{self.host} knows nothing of what was asked for", status=response.status_code)
-        return response.status_code, response.headers, bytes(body)
+
+_POSTING: Final = Posting(address=protocol.INFO_PATH, body_of=protocol.request_body, means_unknown=_knows_nothing)
 
 
 class HyperliquidApi:
@@ -68,7 +39,9 @@ class HyperliquidApi:
 
     def __init__(self, base_url: str, health: FeedHealth, clock: Clock, allowance: Allowance) -> None:
         """Prepare; nothing is asked yet. Raises FatalFeedError for an address that is none."""
-        self.rest = InfoClient(base_url, health, clock, allowance.bans, weight_limit=WEIGHT_PER_MINUTE)
+        self.rest = RestClient(
+            base_url, health, clock, allowance.bans, weight_limit=WEIGHT_PER_MINUTE, posting=_POSTING
+        )
         self.rest.budget = allowance.weight
         self._health = health
 
