@@ -55,10 +55,10 @@ class LoggedSink:
     stamps: list[int] = field(default_factory=list)
     frames: int = 0
 
-    def on_frame(self, recv_ns: int, raw: bytes) -> None:
+    def on_frame(self, recv_ns: int, raw: bytes, line: str = "") -> None:
         self.stamps.append(recv_ns)
         self.frames += 1
-        self.engine.on_frame(recv_ns, raw)
+        self.engine.on_frame(recv_ns, raw, line)
 
     def on_rest_asked(self, recv_ns: int, path: str) -> None:
         self._note(recv_ns, "asked", path)

@@ -232,6 +232,9 @@ class PollLog:
         self.suspended: set[str] = set()
         self.polled: list[str] = []
 
+    def stamp(self) -> int:
+        return 0
+
     def on_polled(self, path: str, raw: bytes) -> None:
         self.polled.append(parse_qs(urlsplit(path).query)["symbol"][0])
 
@@ -244,7 +247,7 @@ async def test_polling_takes_turns_drops_unknown_symbols_and_discards_answers_on
         owner = PollLog()
         link = LinkHealth(name="spot 1", feed=b.health.feed)
         shard = Shard(Market.BINANCE_SPOT, SYMBOLS[:4], link, b.health, NoSink(), b.clock, owner)  # type: ignore[arg-type]
-        shard.down_since_ns = b.clock.monotonic_ns() - 10**10
+        shard.watch.down_since_ns = b.clock.monotonic_ns() - 10**10
         turns = 0
 
         def answer(path: str) -> Reply:
@@ -253,11 +256,11 @@ async def test_polling_takes_turns_drops_unknown_symbols_and_discards_answers_on
             if "S1USDT" in path:
                 return Reply(400, {"code": -1121, "msg": "Invalid symbol."})
             if turns == 8:
-                shard.down_since_ns = None
+                shard.watch.down_since_ns = None
             return Reply(body=body(3))
 
         b.server.answer = answer
-        poller = Poller(b.api, owner, b.clock, after_s=0.1, share=0.6)
+        poller = Poller(b.api, owner, after_s=0.1, share=0.6)
         b.api.rest.budget.limit = 60_000
         poller.prefer("S2USDT")
         task = asyncio.create_task(poller.run([shard]))

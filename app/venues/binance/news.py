@@ -14,7 +14,7 @@ from random import Random
 from typing import Final
 
 from app.domain.clock import Clock
-from app.domain.health import FeedEvent, FeedEventKind, FeedHealth, LinkHealth
+from app.domain.health import FeedEventKind, FeedHealth, LinkHealth
 from app.domain.ids import Market
 from app.domain.units import NS_PER_S
 from app.venues.binance.api import MarketApi
@@ -25,6 +25,7 @@ from app.venues.feed import FeedSink
 from app.venues.limiter import RateLimit, wait_turn
 from app.venues.link import Channel, Link, LinkOptions, Send, Tend
 from app.venues.rest import RestError
+from app.venues.watch import LinkWatch
 
 NEWS_STREAMS: Final = {
     Market.BINANCE_SPOT: ("!miniTicker@arr",),
@@ -106,13 +107,17 @@ class NewsLine:
     """One connection for news (`app.venues.link.LinkOwner`)."""
 
     def __init__(
-        self, url: str, health: LinkHealth, sink: FeedSink, clock: Clock, stamp: Callable[[], int], what: str
+        self,
+        health: LinkHealth,
+        feed_health: FeedHealth,
+        sink: FeedSink,
+        clock: Clock,
+        stamp: Callable[[], int],
+        what: str,
     ) -> None:
         self.health = health
-        self._url = url
-        self._sink = sink
+        self._watch = LinkWatch(health, feed_health, sink, clock, stamp)
         self._clock = clock
-        self._stamp = stamp
         self._what = what
         self._names: tuple[str, ...] = ()
         self._changed = asyncio.Event()
@@ -130,7 +135,7 @@ class NewsLine:
 
     def open(self, options: LinkOptions, attempts: RateLimit, random: Random) -> Link:
         """Return a link that has not begun yet."""
-        return Link(self._url, self, self.health, self._clock, options, attempts, random)
+        return self._watch.open(self.health.url, self, options, attempts, random)
 
     def new_channel(self) -> Channel:
         """Return a channel for a fresh connection."""
@@ -139,28 +144,25 @@ class NewsLine:
 
     def on_frame(self, raw: bytes) -> None:
         """Hand a frame on. Raises BadFrameError."""
-        self._sink.on_frame(self._stamp(), raw)
+        self._watch.on_frame(raw)
 
     def on_up(self) -> None:
         """Say that news comes."""
-        self._say(FeedEventKind.CONNECTED, f"{self.health.name}: {self._what} come")
+        self._watch.on_up()
+        self._watch.say(FeedEventKind.CONNECTED, f"{self._what} come")
 
     def on_down(self, reason: str) -> None:
         """Say that news stays away."""
-        self._say(FeedEventKind.DISCONNECTED, f"{self.health.name}: {reason}")
+        self._watch.on_down()
+        self._watch.say(FeedEventKind.DISCONNECTED, reason)
 
     def on_trouble(self, reason: str, retry_in_s: float) -> None:
-        """Say why there is no connection."""
-        self._say(FeedEventKind.RECONNECTING, f"{self.health.name}: {reason}; trying again in {retry_in_s:.0f} s")
+        """Log why there is no connection; the same reason again only every ten minutes."""
+        self._watch.on_trouble(reason, retry_in_s)
 
     def on_notice(self, text: str) -> None:
-        """Say that the connection is replaced as planned."""
-        self._say(FeedEventKind.NOTICE, f"{self.health.name}: {text}")
-
-    def _say(self, kind: FeedEventKind, text: str) -> None:
-        self._sink.on_event(
-            FeedEvent(ts_ns=self._stamp(), source=str(self.health.feed), kind=kind, symbol=None, text=text)
-        )
+        """Log a planned replacement and the like."""
+        self._watch.say(FeedEventKind.NOTICE, text)
 
 
 class NewsPoller:
@@ -224,9 +226,9 @@ class MarketNews:
         url, book_url = endpoints.news(market), endpoints.streams(market)
         news = LinkHealth(name=f"{market.word} news", feed=health.feed, url=url)
         hot = LinkHealth(name=f"{market.word} hot", feed=health.feed, url=book_url)
-        self._news = NewsLine(url, news, sink, clock, stamp, "tickers of the whole market")
+        self._news = NewsLine(news, health, sink, clock, stamp, "tickers of the whole market")
         self._news.set_names(NEWS_STREAMS[market])
-        self._hot = NewsLine(book_url, hot, sink, clock, stamp, "quotes of symbols without a book")
+        self._hot = NewsLine(hot, health, sink, clock, stamp, "quotes of symbols without a book")
         self._hot_changed = asyncio.Event()
 
     def set_hot(self, symbols: Collection[str]) -> None:

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from app.domain.clock import Clock
-from app.domain.units import NS_PER_S
 from app.venues.binance.api import MarketApi
 from app.venues.binance.shard import Shard
 from app.venues.binance.urls import depth_weight
@@ -43,10 +40,9 @@ class PollOwner(Protocol):
 class Poller:
     """Stands in for shards whose streams have been down for `after_s` seconds."""
 
-    def __init__(self, api: MarketApi, owner: PollOwner, clock: Clock, after_s: float, share: float) -> None:
+    def __init__(self, api: MarketApi, owner: PollOwner, after_s: float, share: float) -> None:
         self._api = api
         self._owner = owner
-        self._clock = clock
         self._after_s = after_s
         self._share = share
         self._turn = 0
@@ -59,11 +55,10 @@ class Poller:
     async def run(self, shards: Sequence[Shard]) -> None:
         """Poll whenever it is needed, until cancelled."""
         while True:
-            now_ns = self._clock.monotonic_ns()
-            down = [shard for shard in shards if shard.down_for_s(now_ns) > self._after_s]
+            down = [shard for shard in shards if shard.watch.down_for_s() > self._after_s]
             for shard in shards:
                 if shard not in down:
-                    _cover(shard, None)
+                    shard.watch.cover(None)
             turns = [(self._last_turn.get(s, 0), s, shard) for shard in down for s in self._active(shard)]
             if not turns:
                 await asyncio.sleep(min(_LONGEST_LOOK_S, self._after_s / 4))
@@ -73,15 +68,15 @@ class Poller:
             if wait_s > 0.0:
                 if self._api.rest.stopped_s() > 0.0:
                     for shard in down:
-                        _cover(shard, None)
+                        shard.watch.cover(None)
                 await asyncio.sleep(min(wait_s, _LONGEST_LOOK_S))
                 continue
             _, symbol, shard = min(turns, key=lambda turn: turn[0])
             self._turn += 1
             self._last_turn[symbol] = self._turn
-            if await self._poll(symbol, shard) and shard.down_since_ns is not None:
+            if await self._poll(symbol, shard) and shard.watch.down_since_ns is not None:
                 every = _seconds(pace_s * len(turns))
-                _cover(shard, f"{self._since(shard)}; each book is read over REST every {every}")
+                shard.watch.cover(f"{shard.watch.since()}; each book is read over REST every {every}")
             await asyncio.sleep(pace_s)
 
     async def _poll(self, symbol: str, shard: Shard) -> bool:
@@ -94,7 +89,7 @@ class Poller:
             return False
         except RestError:
             return False  # counted and shown by the REST shell
-        if shard.down_since_ns is None:
+        if shard.watch.down_since_ns is None:
             return False  # the streams came back meanwhile: this answer is of no use to them
         self._owner.on_polled(path, raw)
         return True
@@ -102,21 +97,10 @@ class Poller:
     def _active(self, shard: Shard) -> list[str]:
         return [symbol for symbol in shard.symbols if symbol not in self._owner.suspended]
 
-    def _since(self, shard: Shard) -> str:
-        down_ns = int(shard.down_for_s(self._clock.monotonic_ns()) * NS_PER_S)
-        began = datetime.fromtimestamp((self._clock.wall_ns() - down_ns) // NS_PER_S, UTC)
-        why = f" ({shard.trouble})" if shard.trouble else ""
-        return f"no streams since {began:%H:%M:%S} UTC{why}"
-
     def _pace_s(self) -> float:
         """Return the pause between requests that spreads the allowance over the minute."""
         weight = depth_weight(self._api.market, LIMIT)
         return _MINUTE_S * weight / max(weight, self._api.rest.budget.limit * self._share)
-
-
-def _cover(shard: Shard, reason: str | None) -> None:
-    if shard.link is not None:
-        shard.link.set_cover(reason)
 
 
 def _seconds(seconds: float) -> str:

@@ -98,9 +98,7 @@ class BinanceSession:
         self._shards = self._make_shards()
         self._shard_of = {symbol: shard for shard in self._shards for symbol in shard.symbols}
         self._news = MarketNews(self._api, endpoints, sink, health, clock, self.stamp, self._symbols)
-        self._poller = Poller(
-            self._api, self, clock, self._options.fallback_after_s, self._options.priming.steady_share
-        )
+        self._poller = Poller(self._api, self, self._options.fallback_after_s, self._options.priming.steady_share)
 
     def _make_shards(self) -> list[Shard]:
         size = max(1, self._options.streams_per_connection // STREAMS_PER_SYMBOL)
@@ -121,7 +119,7 @@ class BinanceSession:
         shard = self._shard_of.get(symbol)
         if shard is None or symbol in self._suspended:
             return
-        if shard.down_since_ns is None:
+        if shard.watch.down_since_ns is None:
             self._queue.request(symbol, urgency)
         elif urgency is Urgency.VISIBLE:
             self._poller.prefer(symbol)
@@ -247,7 +245,7 @@ class BinanceSession:
         self._suspended.add(symbol)
         self.health.books_total -= 1
         self._queue.hold((symbol,))
-        if self._shard_of[symbol].down_since_ns is None:
+        if self._shard_of[symbol].watch.down_since_ns is None:
             self._sink.on_streams(self.stamp(), (symbol,), up=False)
         self._say(FeedEventKind.NOTICE, symbol, f"{symbol}: {reason}; it is left out until it trades again")
 
@@ -256,7 +254,7 @@ class BinanceSession:
             return
         self._suspended.discard(symbol)
         self.health.books_total += 1
-        if self._shard_of[symbol].down_since_ns is None:
+        if self._shard_of[symbol].watch.down_since_ns is None:
             self._sink.on_streams(self.stamp(), (symbol,), up=True)
             self._queue.release((symbol,))
         self._say(FeedEventKind.NOTICE, symbol, f"{symbol}: it trades again")

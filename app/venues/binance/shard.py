@@ -7,17 +7,16 @@ from random import Random
 from typing import Final, Protocol
 
 from app.domain.clock import Clock
-from app.domain.health import FeedEvent, FeedEventKind, FeedHealth, LinkHealth
+from app.domain.health import FeedEventKind, FeedHealth, LinkHealth
 from app.domain.ids import Market
-from app.domain.units import NS_PER_MS, NS_PER_S
 from app.venues.binance.channel import StreamChannel
 from app.venues.feed import FeedSink
 from app.venues.limiter import RateLimit
 from app.venues.link import Channel, Link, LinkOptions
+from app.venues.watch import LinkWatch
 
 STREAMS_PER_SYMBOL: Final = 2
 _CONTROL_PER_S: Final = {Market.BINANCE_SPOT: 4, Market.BINANCE_USDM: 8}
-_SAME_TROUBLE_NS: Final = 600 * NS_PER_S
 
 
 class ShardOwner(Protocol):
@@ -46,7 +45,7 @@ class ShardOwner(Protocol):
 
 
 class Shard:
-    """Owner of one link (`app.venues.link.LinkOwner`). `down_since_ns` is monotonic, None while streams run."""
+    """Owner of one link (`app.venues.link.LinkOwner`); `watch` keeps whether its streams run."""
 
     def __init__(
         self,
@@ -60,30 +59,18 @@ class Shard:
     ) -> None:
         self.symbols = tuple(symbols)
         self.health = health
-        self.link: Link | None = None
-        self.down_since_ns: int | None = None
-        self.trouble = ""
+        self.watch = LinkWatch(health, feed_health, sink, clock, owner.stamp)
         self._market = market
-        self._feed_health = feed_health
-        self._sink = sink
         self._clock = clock
         self._owner = owner
         self._silent_after_s = 0.0
         self._channel: StreamChannel | None = None
-        self._latency_due_ns = 0
-        self._told: tuple[str, int] = ("", 0)
         health.streams = len(self.symbols) * STREAMS_PER_SYMBOL
 
     def open(self, url: str, options: LinkOptions, attempts: RateLimit, random: Random) -> Link:
         """Return a link that has not begun yet."""
         self._silent_after_s = options.stale_after_s
-        self.down_since_ns = self._clock.monotonic_ns()
-        self.link = Link(url, self, self.health, self._clock, options, attempts, random)
-        return self.link
-
-    def down_for_s(self, now_ns: int) -> float:
-        """Return for how long there have been no streams, 0 while they run."""
-        return 0.0 if self.down_since_ns is None else (now_ns - self.down_since_ns) / NS_PER_S
+        return self.watch.open(url, self, options, attempts, random)
 
     def names(self) -> list[str]:
         """Return the names of all streams of this shard."""
@@ -99,41 +86,29 @@ class Shard:
 
     def on_frame(self, raw: bytes) -> None:
         """Stamp a frame and hand it on. Raises BadFrameError."""
-        recv_ns = self._owner.stamp()
-        if recv_ns >= self._latency_due_ns:
-            self._measure_latency(recv_ns, raw)
-        self._sink.on_frame(recv_ns, raw)
+        self.watch.on_frame(raw, event_time_ms)
 
     def on_up(self) -> None:
         """Announce the streams, then ask for snapshots."""
         self._owner.on_refused(self, self._refused_symbols())
-        self.down_since_ns = None
-        self._told = ("", 0)
+        self.watch.on_up()
         symbols = tuple(symbol for symbol in self.symbols if symbol not in self._owner.suspended)
         self._owner.on_shard_up(self, symbols)
-        self._say(FeedEventKind.CONNECTED, f"{self.health.name}: {self.health.streams} streams run")
+        self.watch.say(FeedEventKind.CONNECTED, f"{self.health.streams} streams run")
 
     def on_down(self, reason: str) -> None:
         """Announce that the streams are lost."""
-        self.down_since_ns = self._clock.monotonic_ns()
-        self.health.latency_ms = None
+        self.watch.on_down()
         self._owner.on_shard_down(self, self.symbols)
-        self._say(FeedEventKind.DISCONNECTED, f"{self.health.name}: {reason}")
+        self.watch.say(FeedEventKind.DISCONNECTED, reason)
 
     def on_trouble(self, reason: str, retry_in_s: float) -> None:
         """Log why there is no connection; the same reason again only every ten minutes."""
-        self.trouble = reason
-        now_ns = self._clock.monotonic_ns()
-        told, told_ns = self._told
-        if reason == told and now_ns - told_ns < _SAME_TROUBLE_NS:
-            return
-        self._told = (reason, now_ns)
-        when = f"in {retry_in_s:.0f} s" if retry_in_s >= 1.0 else "now"
-        self._say(FeedEventKind.RECONNECTING, f"{self.health.name}: {reason}; trying again {when}")
+        self.watch.on_trouble(reason, retry_in_s)
 
     def on_notice(self, text: str) -> None:
         """Log a planned replacement and the like."""
-        self._say(FeedEventKind.NOTICE, f"{self.health.name}: {text}")
+        self.watch.say(FeedEventKind.NOTICE, text)
 
     def _refused_symbols(self) -> dict[str, str]:
         """Return the symbols that lack one of their streams, with the venue's words."""
@@ -141,20 +116,6 @@ class Shard:
             return {}
         said = {name.partition("@")[0]: words for name, words in self._channel.refused.items()}
         return {symbol: said[symbol.lower()] for symbol in self.symbols if symbol.lower() in said}
-
-    # -- details -------------------------------------------------------------------------------------------------
-
-    def _measure_latency(self, recv_ns: int, raw: bytes) -> None:
-        """Once a second read the event time out of a depth frame."""
-        event_ms = event_time_ms(raw)
-        if event_ms is not None:
-            self._latency_due_ns = recv_ns + NS_PER_S
-            offset_ms = self._feed_health.clock_offset_ms or 0.0
-            self.health.latency_ms = recv_ns / NS_PER_MS + offset_ms - event_ms
-
-    def _say(self, kind: FeedEventKind, text: str) -> None:
-        event = FeedEvent(ts_ns=self._owner.stamp(), source=str(self.health.feed), kind=kind, symbol=None, text=text)
-        self._sink.on_event(event)
 
 
 def event_time_ms(raw: bytes) -> int | None:

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from app.domain.clock import Clock
-from app.domain.units import NS_PER_S
 from app.venues.bybit.api import BybitApi
 from app.venues.bybit.shard import Shard
 from app.venues.bybit.urls import book_path
@@ -38,10 +35,9 @@ class PollOwner(Protocol):
 class Poller:
     """Stands in for shards whose streams have been down for `after_s` seconds; at most `per_s` requests a second."""
 
-    def __init__(self, api: BybitApi, owner: PollOwner, clock: Clock, after_s: float, per_s: float) -> None:
+    def __init__(self, api: BybitApi, owner: PollOwner, after_s: float, per_s: float) -> None:
         self._api = api
         self._owner = owner
-        self._clock = clock
         self._after_s = after_s
         self._pace_s = 1.0 / per_s
         self._turn = 0
@@ -54,12 +50,11 @@ class Poller:
     async def run(self, shards: Sequence[Shard]) -> None:
         """Poll whenever it is needed, until cancelled."""
         while True:
-            now_ns = self._clock.monotonic_ns()
-            down = [shard for shard in shards if shard.down_for_s(now_ns) > self._after_s]
+            down = [shard for shard in shards if shard.watch.down_for_s() > self._after_s]
             stopped = self._api.rest.stopped_s() > 0.0
             for shard in shards:
                 if stopped or shard not in down:
-                    _cover(shard, None)
+                    shard.watch.cover(None)
             turns = [
                 (self._last_turn.get(symbol, 0), symbol, shard)
                 for shard in down
@@ -73,7 +68,7 @@ class Poller:
             self._turn += 1
             self._last_turn[symbol] = self._turn
             if await self._poll(symbol, shard):
-                _cover(shard, f"{self._since(shard)}; each book is read over REST {self._often(len(turns))}")
+                shard.watch.cover(f"{shard.watch.since()}; each book is read over REST {self._often(len(turns))}")
             await asyncio.sleep(self._pace_s)
 
     async def _poll(self, symbol: str, shard: Shard) -> bool:
@@ -83,22 +78,11 @@ class Poller:
             raw = await self._api.window(path)
         except RestError:
             return False  # counted and shown by the REST shell
-        if shard.down_since_ns is None:
+        if shard.watch.down_since_ns is None:
             return False  # the streams came back meanwhile: this answer is of no use to them
         self._owner.on_polled(path, raw)
         return True
 
-    def _since(self, shard: Shard) -> str:
-        down_ns = int(shard.down_for_s(self._clock.monotonic_ns()) * NS_PER_S)
-        began = datetime.fromtimestamp((self._clock.wall_ns() - down_ns) // NS_PER_S, UTC)
-        why = f" ({shard.trouble})" if shard.trouble else ""
-        return f"no streams since {began:%H:%M:%S} UTC{why}"
-
     def _often(self, books: int) -> str:
         every_s = self._pace_s * books
         return f"every {every_s:.0f} s" if every_s >= 1.5 else "about once a second"
-
-
-def _cover(shard: Shard, reason: str | None) -> None:
-    if shard.link is not None:
-        shard.link.set_cover(reason)

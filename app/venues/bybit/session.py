@@ -120,7 +120,7 @@ class BybitSession:
         self._shard_of = {symbol: shard for shard in self._shards for symbol in shard.symbols}
         self._queue = SnapshotQueue(self._api, self._symbols, self, health, clock, self._options.snapshots)
 
-        self._poller = Poller(self._api, self, clock, self._options.fallback_after_s, self._options.polls_per_s)
+        self._poller = Poller(self._api, self, self._options.fallback_after_s, self._options.polls_per_s)
 
     def _make_shards(self) -> list[Shard]:
         options = self._options
@@ -152,7 +152,7 @@ class BybitSession:
         shard = self._shard_of.get(symbol)
         if shard is None or symbol in self._suspended:
             return
-        if shard.down_since_ns is None:
+        if shard.watch.down_since_ns is None:
             self._queue.request(symbol, urgency)
         elif urgency is Urgency.VISIBLE:
             self._poller.prefer(symbol)
@@ -312,7 +312,7 @@ class BybitSession:
         self._suspended.add(symbol)
         self.health.books_total -= 1
         self._queue.hold((symbol,))
-        if self._shard_of[symbol].down_since_ns is None:
+        if self._shard_of[symbol].watch.down_since_ns is None:
             self._sink.on_streams(self.stamp(), (symbol,), up=False)
         self._say(FeedEventKind.NOTICE, symbol, f"{symbol}: {reason}; it is left out until it trades again")
 
@@ -322,7 +322,7 @@ class BybitSession:
         self._suspended.discard(symbol)
         self.health.books_total += 1
         shard = self._shard_of[symbol]
-        if shard.down_since_ns is None:
+        if shard.watch.down_since_ns is None:
             self._sink.on_streams(self.stamp(), (symbol,), up=True)
             self._queue.release((symbol,))
             if symbol not in shard.full:
@@ -355,7 +355,7 @@ class BybitSession:
             return
         shard.full.discard(symbol)
         self._queue.hold((symbol,))
-        if shard.down_since_ns is None:
+        if shard.watch.down_since_ns is None:
             self._queue.release((symbol,))
         shard.follow_wishes()
         levels = self._options.levels

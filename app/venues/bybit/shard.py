@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from random import Random
-from typing import Final, Protocol
+from typing import Protocol
 
 from app.domain.clock import Clock
-from app.domain.health import FeedEvent, FeedEventKind, FeedHealth, LinkHealth
+from app.domain.health import FeedEventKind, FeedHealth, LinkHealth
 from app.domain.ids import Market
-from app.domain.units import NS_PER_MS, NS_PER_S
 from app.venues.bybit import protocol
 from app.venues.bybit.channel import TopicChannel, is_book
 from app.venues.bybit.urls import (
@@ -22,8 +21,7 @@ from app.venues.bybit.urls import (
 from app.venues.feed import FeedSink
 from app.venues.limiter import RateLimit
 from app.venues.link import Channel, Link, LinkOptions
-
-_SAME_TROUBLE_NS: Final = 600 * NS_PER_S
+from app.venues.watch import LinkWatch
 
 
 class ShardOptions(Protocol):
@@ -76,7 +74,7 @@ class ShardOwner(Protocol):
 
 
 class Shard:
-    """Owner of one link (`app.venues.link.LinkOwner`). `down_since_ns` is monotonic, None while streams run."""
+    """Owner of one link (`app.venues.link.LinkOwner`); `watch` keeps whether its streams run."""
 
     def __init__(
         self,
@@ -96,31 +94,19 @@ class Shard:
         self.hot: dict[str, None] = {}
         """Symbols without a book here whose figures are streamed."""
         self.health = health
-        self.link: Link | None = None
-        self.down_since_ns: int | None = None
-        self.trouble = ""
+        self.watch = LinkWatch(health, feed_health, sink, clock, owner.stamp)
         self._market = market
-        self._feed_health = feed_health
-        self._sink = sink
         self._clock = clock
         self._owner = owner
         self._options = options
         self._silent_after_s = 0.0
         self._channel: TopicChannel | None = None
-        self._latency_due_ns = 0
-        self._told: tuple[str, int] = ("", 0)
         health.streams = len(self.topics())
 
     def open(self, url: str, options: LinkOptions, attempts: RateLimit, random: Random) -> Link:
         """Return a link that has not begun yet."""
         self._silent_after_s = options.stale_after_s
-        self.down_since_ns = self._clock.monotonic_ns()
-        self.link = Link(url, self, self.health, self._clock, options, attempts, random)
-        return self.link
-
-    def down_for_s(self, now_ns: int) -> float:
-        """Return for how long there have been no streams, 0 while they run."""
-        return 0.0 if self.down_since_ns is None else (now_ns - self.down_since_ns) / NS_PER_S
+        return self.watch.open(url, self, options, attempts, random)
 
     # -- topics --------------------------------------------------------------------------------------------------
 
@@ -168,42 +154,30 @@ class Shard:
 
     def on_frame(self, raw: bytes) -> None:
         """Stamp a frame and hand it on. Raises BadFrameError."""
-        recv_ns = self._owner.stamp()
-        if recv_ns >= self._latency_due_ns:
-            self._measure_latency(recv_ns, raw)
-        self._sink.on_frame(recv_ns, raw)
+        self.watch.on_frame(raw, _event_time_ms)
 
     def on_up(self) -> None:
         """Announce the streams, then ask for snapshots."""
-        self.down_since_ns = None
-        self._told = ("", 0)
+        self.watch.on_up()
         if self._channel is not None and self._channel.refused:
             self._on_refused(self._channel.refused)
         symbols = tuple(symbol for symbol in self.symbols if symbol not in self._owner.suspended)
         self._owner.on_shard_up(self, symbols)
-        self._say(FeedEventKind.CONNECTED, f"{self.health.name}: {self.health.streams} topics run")
+        self.watch.say(FeedEventKind.CONNECTED, f"{self.health.streams} topics run")
 
     def on_down(self, reason: str) -> None:
         """Announce that the streams are lost."""
-        self.down_since_ns = self._clock.monotonic_ns()
-        self.health.latency_ms = None
+        self.watch.on_down()
         self._owner.on_shard_down(self, self.symbols)
-        self._say(FeedEventKind.DISCONNECTED, f"{self.health.name}: {reason}")
+        self.watch.say(FeedEventKind.DISCONNECTED, reason)
 
     def on_trouble(self, reason: str, retry_in_s: float) -> None:
         """Log why there is no connection; the same reason again only every ten minutes."""
-        self.trouble = reason
-        now_ns = self._clock.monotonic_ns()
-        told, told_ns = self._told
-        if reason == told and now_ns - told_ns < _SAME_TROUBLE_NS:
-            return
-        self._told = (reason, now_ns)
-        when = f"in {retry_in_s:.0f} s" if retry_in_s >= 1.0 else "now"
-        self._say(FeedEventKind.RECONNECTING, f"{self.health.name}: {reason}; trying again {when}")
+        self.watch.on_trouble(reason, retry_in_s)
 
     def on_notice(self, text: str) -> None:
         """Log a planned replacement and the like."""
-        self._say(FeedEventKind.NOTICE, f"{self.health.name}: {text}")
+        self.watch.say(FeedEventKind.NOTICE, text)
 
     # -- details -------------------------------------------------------------------------------------------------
 
@@ -212,21 +186,15 @@ class Shard:
         for topic, words in dict(refused).items():
             symbol = topic.rpartition(".")[2]
             if not is_book(topic):
-                self._say(FeedEventKind.NOTICE, f"{self.health.name}: the venue refuses {topic} ({words})")
+                self.watch.say(FeedEventKind.NOTICE, f"the venue refuses {topic} ({words})")
             elif symbol in self.symbols and topic == self.book_topic(symbol):
                 self._owner.on_refused(self, symbol, words)
 
-    def _measure_latency(self, recv_ns: int, raw: bytes) -> None:
-        """Once a second read the venue's time out of a data frame."""
-        topic, event_ms = protocol.frame_head(raw)
-        if topic and event_ms:
-            self._latency_due_ns = recv_ns + NS_PER_S
-            offset_ms = self._feed_health.clock_offset_ms or 0.0
-            self.health.latency_ms = recv_ns / NS_PER_MS + offset_ms - event_ms
 
-    def _say(self, kind: FeedEventKind, text: str) -> None:
-        event = FeedEvent(ts_ns=self._owner.stamp(), source=str(self.health.feed), kind=kind, symbol=None, text=text)
-        self._sink.on_event(event)
+def _event_time_ms(raw: bytes) -> int | None:
+    """Return the venue's time of a data frame, None for other frames."""
+    topic, event_ms = protocol.frame_head(raw)
+    return event_ms if topic and event_ms else None
 
 
 def quote_topics(market: Market, symbol: str) -> list[str]:

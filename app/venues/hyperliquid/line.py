@@ -7,15 +7,14 @@ from random import Random
 from typing import Final, Protocol
 
 from app.domain.clock import Clock
-from app.domain.health import FeedEvent, FeedEventKind, FeedHealth, LinkHealth
-from app.domain.units import NS_PER_MS, NS_PER_S
+from app.domain.health import FeedEventKind, FeedHealth, LinkHealth
 from app.venues.feed import FeedSink
 from app.venues.hyperliquid.channel import ChannelTimes, TopicChannel
 from app.venues.hyperliquid.protocol import Topic
 from app.venues.limiter import RateLimit
 from app.venues.link import Channel, Link, LinkOptions
+from app.venues.watch import LinkWatch
 
-_SAME_TROUBLE_NS: Final = 600 * NS_PER_S
 _NAMED: Final = 5
 """How many coins a sentence names."""
 
@@ -56,7 +55,7 @@ class Line:
     """Owner of one link (`LinkOwner`) and of its channel (`ChannelOwner`).
 
     word: what frames of it are labelled with, the resolution of its books; empty for the line of figures.
-    `down_since_ns` is monotonic, None while data comes.
+    `watch` keeps whether data comes.
     """
 
     def __init__(
@@ -72,30 +71,16 @@ class Line:
     ) -> None:
         self.word = word
         self.health = health
-        self.link: Link | None = None
-        self.down_since_ns: int | None = None
-        self.trouble = ""
-        self._feed_health = feed_health
-        self._sink = sink
+        self.watch = LinkWatch(health, feed_health, sink, clock, owner.stamp)
         self._clock = clock
         self._messages = messages
         self._times = times
         self._owner = owner
         self._channel: TopicChannel | None = None
-        self._latency_due_ns = 0
-        self._told: tuple[str, int] = ("", 0)
 
     def open(self, url: str, options: LinkOptions, attempts: RateLimit, random: Random) -> Link:
         """Return a link that has not begun yet."""
-        self.down_since_ns = self._clock.monotonic_ns()
-        self.link = Link(url, self, self.health, self._clock, options, attempts, random)
-        return self.link
-
-    def down_for_s(self) -> float:
-        """Return for how long no data has come, 0 while it does."""
-        if self.down_since_ns is None:
-            return 0.0
-        return (self._clock.monotonic_ns() - self.down_since_ns) / NS_PER_S
+        return self.watch.open(url, self, options, attempts, random)
 
     def change(self) -> None:
         """Note that other subscriptions are wanted."""
@@ -106,11 +91,6 @@ class Line:
         """Ask for a subscription anew unless it is alive."""
         if self._channel is not None:
             self._channel.renew(topic)
-
-    def cover(self, reason: str | None) -> None:
-        """Say what stands in for the streams, None: nothing."""
-        if self.link is not None:
-            self.link.set_cover(reason)
 
     # -- ChannelOwner --------------------------------------------------------------------------------------------
 
@@ -126,7 +106,7 @@ class Line:
         """Say which subscriptions bring nothing although the connection is well."""
         names = [topic.coin or topic.type for topic in topics]
         text = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-        self._say(FeedEventKind.NOTICE, f"{self.health.name}: quiet for {for_s:.0f} s: {text}")
+        self.watch.say(FeedEventKind.NOTICE, f"quiet for {for_s:.0f} s: {text}")
 
     def on_held(self, count: int) -> None:
         """Show how many subscriptions there are."""
@@ -142,54 +122,28 @@ class Line:
 
     def on_frame(self, raw: bytes) -> None:
         """Stamp a frame and hand it on under the name of the line. Raises BadFrameError."""
-        recv_ns = self._owner.stamp()
-        if self.word and recv_ns >= self._latency_due_ns:
-            self._measure_latency(recv_ns, raw)
-        self._sink.on_frame(recv_ns, raw, self.word)
+        self.watch.on_frame(raw, event_time_ms if self.word else None, self.word)
         self._owner.on_line_frame(self, raw)
 
     def on_up(self) -> None:
         """Announce the streams."""
-        self.down_since_ns = None
-        self._told = ("", 0)
+        self.watch.on_up()
         self._owner.on_line_up(self)
-        self._say(FeedEventKind.CONNECTED, f"{self.health.name}: {self.health.streams} subscriptions run")
+        self.watch.say(FeedEventKind.CONNECTED, f"{self.health.streams} subscriptions run")
 
     def on_down(self, reason: str) -> None:
         """Announce that they are lost."""
-        self.down_since_ns = self._clock.monotonic_ns()
-        self.health.latency_ms = None
+        self.watch.on_down()
         self._owner.on_line_down(self)
-        self._say(FeedEventKind.DISCONNECTED, f"{self.health.name}: {reason}")
+        self.watch.say(FeedEventKind.DISCONNECTED, reason)
 
     def on_trouble(self, reason: str, retry_in_s: float) -> None:
         """Log why there is no connection; the same reason again only every ten minutes."""
-        self.trouble = reason
-        now_ns = self._clock.monotonic_ns()
-        told, told_ns = self._told
-        if reason == told and now_ns - told_ns < _SAME_TROUBLE_NS:
-            return
-        self._told = (reason, now_ns)
-        when = f"in {retry_in_s:.0f} s" if retry_in_s >= 1.0 else "now"
-        self._say(FeedEventKind.RECONNECTING, f"{self.health.name}: {reason}; trying again {when}")
+        self.watch.on_trouble(reason, retry_in_s)
 
     def on_notice(self, text: str) -> None:
         """Log a planned replacement and the like."""
-        self._say(FeedEventKind.NOTICE, f"{self.health.name}: {text}")
-
-    # -- details -------------------------------------------------------------------------------------------------
-
-    def _measure_latency(self, recv_ns: int, raw: bytes) -> None:
-        """Once a second read the venue's time out of a book."""
-        event_ms = event_time_ms(raw)
-        if event_ms is not None:
-            self._latency_due_ns = recv_ns + NS_PER_S
-            offset_ms = self._feed_health.clock_offset_ms or 0.0
-            self.health.latency_ms = recv_ns / NS_PER_MS + offset_ms - event_ms
-
-    def _say(self, kind: FeedEventKind, text: str) -> None:
-        event = FeedEvent(ts_ns=self._owner.stamp(), source=str(self.health.feed), kind=kind, symbol=None, text=text)
-        self._sink.on_event(event)
+        self.watch.say(FeedEventKind.NOTICE, text)
 
 
 def event_time_ms(raw: bytes) -> int | None:

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from app.domain.clock import Clock
-from app.domain.units import NS_PER_S
 from app.venues.hyperliquid import protocol
 from app.venues.hyperliquid.allowance import BOOK_WEIGHT, WEIGHT_PER_MINUTE
 from app.venues.hyperliquid.api import HyperliquidApi
@@ -42,11 +39,10 @@ class PollOwner(Protocol):
 class BookPoller:
     """Stands in for lines of books that have been down for `after_s` seconds, with a share of the REST weight."""
 
-    def __init__(self, api: HyperliquidApi, owner: PollOwner, clock: Clock, after_s: float, share: float) -> None:
+    def __init__(self, api: HyperliquidApi, owner: PollOwner, after_s: float, share: float) -> None:
         self.paused = False
         self._api = api
         self._owner = owner
-        self._clock = clock
         self._after_s = after_s
         self._share = share
         self._turn = 0
@@ -59,10 +55,10 @@ class BookPoller:
     async def run(self, lines: Sequence[Line]) -> None:
         """Poll whenever it is needed, until cancelled."""
         while True:
-            down = [line for line in lines if line.down_for_s() > self._after_s]
+            down = [line for line in lines if line.watch.down_for_s() > self._after_s]
             for line in lines:
                 if line not in down or self._api.rest.stopped_s() > 0.0 or self.paused:
-                    line.cover(None)
+                    line.watch.cover(None)
             coins = list(self._owner.active)
             if not down or not coins or self.paused:
                 await asyncio.sleep(min(_LONGEST_LOOK_S, self._after_s / 4))
@@ -89,12 +85,7 @@ class BookPoller:
             return
         except RestError:
             return  # counted and shown by the REST shell
-        if line.down_since_ns is None:
+        if line.watch.down_since_ns is None:
             return  # the stream came back meanwhile: this answer is of no use to it
         self._owner.on_polled(path, raw)
-        line.cover(f"{self._since(line)}; each book is read over REST every {max(1.0, round_s):.0f} s")
-
-    def _since(self, line: Line) -> str:
-        began = datetime.fromtimestamp((self._clock.wall_ns() - int(line.down_for_s() * NS_PER_S)) // NS_PER_S, UTC)
-        why = f" ({line.trouble})" if line.trouble else ""
-        return f"no streams since {began:%H:%M:%S} UTC{why}"
+        line.watch.cover(f"{line.watch.since()}; each book is read over REST every {max(1.0, round_s):.0f} s")

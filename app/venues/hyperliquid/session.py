@@ -95,7 +95,7 @@ class HyperliquidSession:
         self._figures = self._line("", f"{market.word} figures")
         self._books = [self._line(word, f"{market.word} books {word}") for word in lines]
         self.health.links[:] = [line.health for line in (self._figures, *self._books)]
-        self._poller = BookPoller(self._api, self, clock, self._options.poll_after_s, self._options.poll_share)
+        self._poller = BookPoller(self._api, self, self._options.poll_after_s, self._options.poll_share)
 
     def _line(self, word: str, name: str) -> Line:
         link = LinkHealth(name=name, feed=self.health.feed, url=self._url)
@@ -118,7 +118,7 @@ class HyperliquidSession:
         if symbol not in self._coins or symbol in self._wishes.suspended or urgency > Urgency.FIRST:
             return
         for line in self._books:
-            if line.down_since_ns is None:
+            if line.watch.down_since_ns is None:
                 line.renew(book_topic(symbol, line.word))
             else:
                 self._poller.prefer(symbol)
@@ -189,14 +189,14 @@ class HyperliquidSession:
                 failed = True  # counted and shown by the REST shell
             read_s = self._now_s()
             while not self._table_due(self._now_s() - read_s, failed):
-                away = self._figures.down_for_s() > options.poll_after_s and not failed
+                away = self._figures.watch.down_for_s() > options.poll_after_s and not failed
                 words = f"no stream; all figures are read over REST every {options.table_pause_s:.0f} s"
-                self._figures.cover(words if away else None)
+                self._figures.watch.cover(words if away else None)
                 await asyncio.sleep(min(_LOOK_S, options.table_pause_s))
 
     def _table_due(self, age_s: float, failed: bool) -> bool:
         options = self._options
-        soon = failed or self._table_outdated or self._figures.down_for_s() > options.poll_after_s
+        soon = failed or self._table_outdated or self._figures.watch.down_for_s() > options.poll_after_s
         return age_s >= (options.table_pause_s if soon else options.table_every_s)
 
     async def _read_table(self) -> None:
@@ -242,7 +242,7 @@ class HyperliquidSession:
     def _rearrange(self, coin: str, *, up: bool) -> None:
         """Announce that the streams of one coin begin or end, and subscribe accordingly."""
         for line in self._books:
-            if line.down_since_ns is None:
+            if line.watch.down_since_ns is None:
                 self._sink.on_streams(self.stamp(), (coin,), up=up, line=line.word)
             line.change()
         self._figures.change()
