@@ -8,19 +8,17 @@ and said in the health counters and events.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Final
 
-from app.domain.clock import Clock, SystemClock
+from app.domain.clock import Clock
 from app.domain.errors import FatalFeedError
-from app.domain.health import FeedEvent, FeedEventKind, FeedHealth, LinkHealth
+from app.domain.health import FeedHealth, LinkHealth
 from app.domain.ids import Market
 from app.domain.instruments import Instrument
-from app.domain.units import NS_PER_S
 from app.venues.bans import BanStore
 from app.venues.binance.api import MarketApi, open_api
 from app.venues.binance.news import HOT_CAPACITY, MarketNews
@@ -28,16 +26,15 @@ from app.venues.binance.polling import Poller
 from app.venues.binance.priming import PrimingOptions, SnapshotQueue
 from app.venues.binance.shard import STREAMS_PER_SYMBOL, Shard
 from app.venues.binance.urls import BinanceEndpoints
+from app.venues.care import ClockMeter, Diary, Suspensions, first_of, keep_counters
 from app.venues.feed import FeedSink, Urgency
 from app.venues.limiter import RateLimit
 from app.venues.link import LinkOptions
 from app.venues.rest import RestError
-from app.venues.sleep import SleepSensor
 
 _ATTEMPTS: Final = 240
 _ATTEMPTS_WINDOW_S: Final = 300.0
 """The venue allows 300 connection attempts in 5 minutes per address; some room is left for a restart of the program."""
-_SKEW_MS: Final = 1000.0
 _RETRY_S: Final = 30.0
 
 
@@ -84,16 +81,16 @@ class BinanceSession:
         self._clock = clock
         self._random = random or Random()
         self._attempts = RateLimit(_ATTEMPTS, _ATTEMPTS_WINDOW_S)
-        self._last_stamp_ns = 0
-        self._suspended: set[str] = set()
-        self._skewed = False
-        self._refused: set[str] = set()
-        self._measure_clock = asyncio.Event()
+        self._diary = Diary(health.feed, sink, clock)
         if api is None:
             bans = BanStore(self._options.bans_file)
             bans.load()
             api = open_api(market, endpoints, health, clock, bans)
         self._api = api
+        self._meter = ClockMeter(
+            lambda: api.measure_clock(self._options.priming.urgent_share), self._diary, self._options.clock_every_s
+        )
+        self._suspensions = Suspensions(self._symbols, "TRADING", health, self._diary, self._on_out, self._on_back)
         self._queue = SnapshotQueue(api, self._symbols, self, health, clock, self._options.priming)
         self._shards = self._make_shards()
         self._shard_of = {symbol: shard for shard in self._shards for symbol in shard.symbols}
@@ -117,7 +114,7 @@ class BinanceSession:
     def request_snapshot(self, symbol: str, urgency: Urgency) -> None:
         """Ask for a snapshot; while the symbol's streams are down only its turn in polling can come sooner."""
         shard = self._shard_of.get(symbol)
-        if shard is None or symbol in self._suspended:
+        if shard is None or symbol in self._suspensions.out:
             return
         if shard.watch.down_since_ns is None:
             self._queue.request(symbol, urgency)
@@ -160,58 +157,21 @@ class BinanceSession:
                     group.create_task(link.run(), name=f"link {shard.health.name}")
                 group.create_task(self._queue.run(), name=f"snapshots {self.health.feed}")
                 group.create_task(self._poller.run(self._shards), name=f"polling {self.health.feed}")
-                group.create_task(self._keep_clock(), name=f"clock {self.health.feed}")
+                group.create_task(self._meter.run(), name=f"clock {self.health.feed}")
                 group.create_task(self._keep_listing(), name=f"listing {self.health.feed}")
-                group.create_task(self._keep_counters(), name=f"counters {self.health.feed}")
+                group.create_task(
+                    keep_counters(
+                        self._api.rest, self._clock, self._diary, self._options.link.sleep_gap_s, self._meter.hurry
+                    ),
+                    name=f"counters {self.health.feed}",
+                )
                 if self._options.news:
                     news = self._news.run(self._options.link, self._attempts, self._random)
                     group.create_task(news, name=f"news {self.health.feed}")
         except ExceptionGroup as failures:
-            raise _first_of(failures) from None
+            raise first_of(failures) from None
         finally:
             await self._api.close()
-
-    async def _keep_counters(self) -> None:
-        """Each second: show the present weight, and notice when the computer slept or its clock was set."""
-        sensor = SleepSensor(self._clock.monotonic_ns(), self._options.link.sleep_gap_s)
-        while True:
-            self._api.rest.refresh()
-            slept = sensor.look(self._clock.monotonic_ns())
-            if slept is not None:
-                self._on_slept(slept)
-            await asyncio.sleep(1.0)
-
-    def _on_slept(self, what: str) -> None:
-        """Follow the system's clock forwards; backwards it is not followed, because stamps may never decrease."""
-        if isinstance(self._clock, SystemClock):
-            if self._clock.drift_ns() > 0:
-                self._clock.resync()
-            elif self._clock.drift_ns() < -NS_PER_S:
-                what += "; the times shown go on as before until the program is started again"
-        self._say(FeedEventKind.NOTICE, None, what)
-        self._measure_clock.set()
-
-    async def _keep_clock(self) -> None:
-        """Measure the venue's clock now and then; it only labels times and latency, and aligns the weight minute."""
-        while True:
-            try:
-                offset_ms = await self._api.measure_clock(self._options.priming.urgent_share)
-            except RestError:
-                await self._clock_due(_RETRY_S)
-                continue
-            skewed = abs(offset_ms) > _SKEW_MS
-            if skewed and not self._skewed:
-                word = "behind" if offset_ms > 0 else "ahead of"
-                text = f"this computer's clock is {abs(offset_ms) / 1000:.1f} s {word} the venue's"
-                self._say(FeedEventKind.NOTICE, None, text)
-            self._skewed = skewed
-            await self._clock_due(self._options.clock_every_s)
-
-    async def _clock_due(self, after_s: float) -> None:
-        """Return after so many seconds, or at once when the computer has slept."""
-        self._measure_clock.clear()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._measure_clock.wait(), after_s)
 
     async def _keep_listing(self) -> None:
         """Read now and then what trades: suspend what does not, take back what does again."""
@@ -225,61 +185,38 @@ class BinanceSession:
                 continue
             if rows:
                 status = {row.symbol: row.status for row in rows}
-                for symbol in self._symbols:
-                    self._judge(symbol, status.get(symbol))
+                self._suspensions.judge(status)
             await asyncio.sleep(self._options.listing_every_s)
 
-    def _judge(self, symbol: str, status: str | None) -> None:
-        if symbol in self._refused:
-            return
-        if status == "TRADING":
-            self._take_back(symbol)
-        elif status is None:
-            self._suspend(symbol, "the venue does not list it any more (delisted)")
-        else:
-            self._suspend(symbol, f"the venue does not trade it now (status {status})")
-
-    def _suspend(self, symbol: str, reason: str) -> None:
-        if symbol in self._suspended:
-            return
-        self._suspended.add(symbol)
-        self.health.books_total -= 1
+    def _on_out(self, symbol: str) -> None:
         self._queue.hold((symbol,))
         if self._shard_of[symbol].watch.down_since_ns is None:
             self._sink.on_streams(self.stamp(), (symbol,), up=False)
-        self._say(FeedEventKind.NOTICE, symbol, f"{symbol}: {reason}; it is left out until it trades again")
 
-    def _take_back(self, symbol: str) -> None:
-        if symbol not in self._suspended:
-            return
-        self._suspended.discard(symbol)
-        self.health.books_total += 1
-        if self._shard_of[symbol].watch.down_since_ns is None:
+    def _on_back(self, symbol: str) -> None:
+        shard = self._shard_of[symbol]
+        if shard.watch.down_since_ns is None:
             self._sink.on_streams(self.stamp(), (symbol,), up=True)
             self._queue.release((symbol,))
-        self._say(FeedEventKind.NOTICE, symbol, f"{symbol}: it trades again")
 
     # -- ShardOwner, PollOwner -----------------------------------------------------------------------------------
 
     @property
     def suspended(self) -> Collection[str]:
         """Symbols the venue does not trade now."""
-        return self._suspended
+        return self._suspensions.out
 
     def stamp(self) -> int:
         """Return UTC ns, never less than before."""
-        self._last_stamp_ns = max(self._last_stamp_ns, self._clock.wall_ns())
-        return self._last_stamp_ns
+        return self._diary.stamp()
 
     def on_refused(self, shard: Shard, refused: Mapping[str, str]) -> None:
         """Leave out symbols whose streams the venue refuses, take back those it no longer does."""
         for symbol in shard.symbols:
             if symbol in refused:
-                self._refused.add(symbol)
-                self._suspend(symbol, f"the venue refuses its streams ({refused[symbol]})")
-            elif symbol in self._refused:
-                self._refused.discard(symbol)
-                self._take_back(symbol)
+                self._suspensions.refuse(symbol, f"the venue refuses its streams ({refused[symbol]})")
+            else:
+                self._suspensions.forgive(symbol)
 
     def on_shard_up(self, shard: Shard, symbols: tuple[str, ...]) -> None:
         """Announce streams, then let their snapshots be asked for."""
@@ -311,14 +248,4 @@ class BinanceSession:
 
     def on_unknown(self, symbol: str, reason: str) -> None:
         """Leave out a symbol the venue does not know."""
-        self._suspend(symbol, f"the venue does not list it any more ({reason})")
-
-    def _say(self, kind: FeedEventKind, symbol: str | None, text: str) -> None:
-        event = FeedEvent(ts_ns=self.stamp(), source=str(self.health.feed), kind=kind, symbol=symbol, text=text)
-        self._sink.on_event(event)
-
-
-def _first_of(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the failure that decides out of a group: a bug before an error that was foreseen."""
-    flat = [_first_of(error) if isinstance(error, BaseExceptionGroup) else error for error in failures.exceptions]
-    return min(flat, key=lambda error: isinstance(error, FatalFeedError))
+        self._suspensions.suspend(symbol, f"the venue does not list it any more ({reason})")

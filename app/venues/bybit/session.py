@@ -15,23 +15,22 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from app.domain.clock import Clock, SystemClock
+from app.domain.clock import Clock
 from app.domain.errors import FatalFeedError
-from app.domain.health import FeedEvent, FeedEventKind, FeedHealth, LinkHealth
+from app.domain.health import FeedHealth, LinkHealth
 from app.domain.ids import Market
 from app.domain.instruments import Instrument
-from app.domain.units import NS_PER_S
 from app.venues.bans import BanStore
 from app.venues.bybit.api import BybitApi
 from app.venues.bybit.polling import Poller
 from app.venues.bybit.shard import Shard, chars_of, quote_topics
 from app.venues.bybit.snapshots import SnapshotOptions, SnapshotQueue
 from app.venues.bybit.urls import MAX_ARGS_CHARS, BybitEndpoints, book_topic, tickers_path
+from app.venues.care import ClockMeter, Diary, Suspensions, first_of, keep_counters
 from app.venues.feed import FeedSink, Urgency
 from app.venues.limiter import RateLimit
 from app.venues.link import LinkOptions
 from app.venues.rest import RestError
-from app.venues.sleep import SleepSensor
 
 _ATTEMPTS: Final = 400
 _ATTEMPTS_WINDOW_S: Final = 300.0
@@ -40,7 +39,6 @@ _ROOM: Final = 0.9
 """Share of the characters of a connection that is used."""
 _HOT_CHARS: Final = 64
 """Characters the topics of one more symbol take, long names included."""
-_SKEW_MS: Final = 1000.0
 _RETRY_S: Final = 30.0
 
 BYBIT_LINK: Final = LinkOptions(
@@ -106,16 +104,14 @@ class BybitSession:
         self._clock = clock
         self._random = random or Random()
         self._attempts = RateLimit(_ATTEMPTS, _ATTEMPTS_WINDOW_S)
-        self._last_stamp_ns = 0
-        self._suspended: set[str] = set()
-        self._refused: set[str] = set()
+        self._diary = Diary(health.feed, sink, clock)
         self._listed: frozenset[str] = frozenset()
         """Names the venue trades, once known."""
-        self._skewed = False
-        self._measure_clock = asyncio.Event()
         bans = BanStore(self._options.bans_file)
         bans.load()
         self._api = BybitApi(market, endpoints, health, clock, bans, self._options.snapshots_per_s)
+        self._meter = ClockMeter(self._api.measure_clock, self._diary, self._options.clock_every_s)
+        self._suspensions = Suspensions(self._symbols, "Trading", health, self._diary, self._on_out, self._on_back)
         self._shards = self._make_shards()
         self._shard_of = {symbol: shard for shard in self._shards for symbol in shard.symbols}
         self._queue = SnapshotQueue(self._api, self._symbols, self, health, clock, self._options.snapshots)
@@ -150,7 +146,7 @@ class BybitSession:
     def request_snapshot(self, symbol: str, urgency: Urgency) -> None:
         """Ask for a book anew; while its stream is down only its turn in polling can come sooner."""
         shard = self._shard_of.get(symbol)
-        if shard is None or symbol in self._suspended:
+        if shard is None or symbol in self._suspensions.out:
             return
         if shard.watch.down_since_ns is None:
             self._queue.request(symbol, urgency)
@@ -221,11 +217,16 @@ class BybitSession:
                 group.create_task(self._queue.run(), name=f"snapshots {feed}")
                 group.create_task(self._poller.run(self._shards), name=f"polling {feed}")
                 group.create_task(self._keep_tickers(), name=f"tickers {feed}")
-                group.create_task(self._keep_clock(), name=f"clock {feed}")
+                group.create_task(self._meter.run(), name=f"clock {feed}")
                 group.create_task(self._keep_listing(), name=f"listing {feed}")
-                group.create_task(self._keep_counters(), name=f"counters {feed}")
+                group.create_task(
+                    keep_counters(
+                        self._api.rest, self._clock, self._diary, self._options.link.sleep_gap_s, self._meter.hurry
+                    ),
+                    name=f"counters {feed}",
+                )
         except ExceptionGroup as failures:
-            raise _first_of(failures) from None
+            raise first_of(failures) from None
         finally:
             await self._api.close()
 
@@ -238,49 +239,6 @@ class BybitSession:
                 self._sink.on_rest(self.stamp(), path, raw)
             await asyncio.sleep(self._options.tickers_every_s)
 
-    async def _keep_counters(self) -> None:
-        """Each second: show the present state of REST, and notice when the computer slept or its clock was set."""
-        sensor = SleepSensor(self._clock.monotonic_ns(), self._options.link.sleep_gap_s)
-        while True:
-            self._api.rest.refresh()
-            slept = sensor.look(self._clock.monotonic_ns())
-            if slept is not None:
-                self._on_slept(slept)
-            await asyncio.sleep(1.0)
-
-    def _on_slept(self, what: str) -> None:
-        """Follow the system's clock forwards; backwards it is not followed, because stamps may never decrease."""
-        if isinstance(self._clock, SystemClock):
-            drift_ns = self._clock.drift_ns()
-            if drift_ns > 0:
-                self._clock.resync()
-            elif drift_ns < -NS_PER_S:
-                what += "; times shown run on as before until the program is started again"
-        self._say(FeedEventKind.NOTICE, None, what)
-        self._measure_clock.set()
-
-    async def _keep_clock(self) -> None:
-        while True:
-            try:
-                offset_ms = await self._api.measure_clock()
-            except RestError:
-                await self._clock_due(_RETRY_S)
-                continue
-            skewed = abs(offset_ms) > _SKEW_MS
-            if skewed and not self._skewed:
-                word = "behind" if offset_ms > 0 else "ahead of"
-                text = f"this computer's clock is {abs(offset_ms) / 1000:.1f} s {word} the venue's"
-                self._say(FeedEventKind.NOTICE, None, text)
-            self._skewed = skewed
-            await self._clock_due(self._options.clock_every_s)
-
-    async def _clock_due(self, after_s: float) -> None:
-        """Return after so many seconds, or at once when the computer has slept."""
-        self._measure_clock.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(after_s):
-                await self._measure_clock.wait()
-
     async def _keep_listing(self) -> None:
         """Read now and then what trades: suspend what does not, take back what does again."""
         while True:
@@ -292,62 +250,39 @@ class BybitSession:
             if rows:
                 status = {row.symbol: row.status for row in rows}
                 self._listed = frozenset(symbol for symbol, word in status.items() if word == "Trading")
-                for symbol in self._symbols:
-                    self._judge(symbol, status.get(symbol))
+                self._suspensions.judge(status)
             await asyncio.sleep(self._options.listing_every_s)
 
-    def _judge(self, symbol: str, status: str | None) -> None:
-        if symbol in self._refused:
-            return
-        if status == "Trading":
-            self._take_back(symbol)
-        elif status is None:
-            self._suspend(symbol, "the venue does not list it any more (delisted)")
-        else:
-            self._suspend(symbol, f"the venue does not trade it now (status {status})")
-
-    def _suspend(self, symbol: str, reason: str) -> None:
-        if symbol in self._suspended:
-            return
-        self._suspended.add(symbol)
-        self.health.books_total -= 1
+    def _on_out(self, symbol: str) -> None:
         self._queue.hold((symbol,))
         if self._shard_of[symbol].watch.down_since_ns is None:
             self._sink.on_streams(self.stamp(), (symbol,), up=False)
-        self._say(FeedEventKind.NOTICE, symbol, f"{symbol}: {reason}; it is left out until it trades again")
 
-    def _take_back(self, symbol: str) -> None:
-        if symbol not in self._suspended:
-            return
-        self._suspended.discard(symbol)
-        self.health.books_total += 1
+    def _on_back(self, symbol: str) -> None:
         shard = self._shard_of[symbol]
         if shard.watch.down_since_ns is None:
             self._sink.on_streams(self.stamp(), (symbol,), up=True)
             self._queue.release((symbol,))
             if symbol not in shard.full:
                 shard.renew(symbol)
-        self._say(FeedEventKind.NOTICE, symbol, f"{symbol}: it trades again")
 
     # -- ShardOwner ----------------------------------------------------------------------------------------------
 
     @property
     def suspended(self) -> Collection[str]:
         """Symbols the venue does not trade now."""
-        return self._suspended
+        return self._suspensions.out
 
     def stamp(self) -> int:
         """Return UTC ns, never less than before."""
-        self._last_stamp_ns = max(self._last_stamp_ns, self._clock.wall_ns())
-        return self._last_stamp_ns
+        return self._diary.stamp()
 
     def on_refused(self, shard: Shard, symbol: str, reason: str) -> None:
         """Take a window where the full book is refused; leave out a symbol whose window is refused too."""
         if symbol in shard.full:
             self._turn_to_window(symbol, reason)
         else:
-            self._refused.add(symbol)
-            self._suspend(symbol, f"the venue refuses its book ({reason})")
+            self._suspensions.refuse(symbol, f"the venue refuses its book ({reason})")
 
     def _turn_to_window(self, symbol: str, reason: str) -> None:
         shard = self._shard_of[symbol]
@@ -360,7 +295,7 @@ class BybitSession:
         shard.follow_wishes()
         levels = self._options.levels
         text = f"{symbol}: no full book is offered ({reason}); its best {levels} levels are followed instead"
-        self._say(FeedEventKind.NOTICE, symbol, text)
+        self._diary.note(symbol, text)
 
     def on_shard_up(self, shard: Shard, symbols: tuple[str, ...]) -> None:
         """Announce streams, then let their snapshots be asked for."""
@@ -401,13 +336,3 @@ class BybitSession:
     def on_not_offered(self, symbol: str, reason: str) -> None:
         """Take a window instead of a full book the venue does not have."""
         self._turn_to_window(symbol, reason)
-
-    def _say(self, kind: FeedEventKind, symbol: str | None, text: str) -> None:
-        event = FeedEvent(ts_ns=self.stamp(), source=str(self.health.feed), kind=kind, symbol=symbol, text=text)
-        self._sink.on_event(event)
-
-
-def _first_of(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the failure that decides out of a group: a bug before an error that was foreseen."""
-    flat = [_first_of(error) if isinstance(error, BaseExceptionGroup) else error for error in failures.exceptions]
-    return min(flat, key=lambda error: isinstance(error, FatalFeedError))

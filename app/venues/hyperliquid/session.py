@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from app.domain.clock import Clock, SystemClock
-from app.domain.errors import FatalFeedError
-from app.domain.health import FeedEvent, FeedEventKind, FeedHealth, LinkHealth
+from app.domain.clock import Clock
+from app.domain.health import FeedHealth, LinkHealth
 from app.domain.ids import Market
 from app.domain.instruments import Instrument
 from app.domain.units import NS_PER_S
+from app.venues.care import Diary, first_of, keep_counters
 from app.venues.feed import FeedSink, Urgency
 from app.venues.hyperliquid import protocol
 from app.venues.hyperliquid.allowance import Allowance
@@ -34,7 +34,6 @@ from app.venues.hyperliquid.protocol import FULL, Topic, book_topic
 from app.venues.hyperliquid.wishes import Wishes
 from app.venues.link import LinkOptions
 from app.venues.rest import RestError
-from app.venues.sleep import SleepSensor
 
 _LOOK_S: Final = 1.0
 
@@ -85,7 +84,7 @@ class HyperliquidSession:
         self._clock = clock
         self._allowance = allowance
         self._random = random or Random()
-        self._last_stamp_ns = 0
+        self._diary = Diary(health.feed, sink, clock)
         lines = self._options.lines if self._coins else ()
         self._wishes = Wishes(market, self._coins, len(lines))
         self._positions: int | None = None
@@ -154,26 +153,21 @@ class HyperliquidSession:
                     link = line.open(self._url, self._options.link, self._allowance.connects, self._random)
                     group.create_task(link.run(), name=f"link {line.health.name}")
                 group.create_task(self._keep_table(), name=f"table {self.health.feed}")
-                group.create_task(self._keep_counters(), name=f"counters {self.health.feed}")
+                group.create_task(
+                    keep_counters(
+                        self._api.rest, self._clock, self._diary, self._options.link.sleep_gap_s, self._on_slept
+                    ),
+                    name=f"counters {self.health.feed}",
+                )
                 if self._books:
                     group.create_task(self._poller.run(self._books), name=f"polling {self.health.feed}")
         except ExceptionGroup as failures:
-            raise _first_of(failures) from None
+            raise first_of(failures) from None
         finally:
             await self._api.close()
 
-    async def _keep_counters(self) -> None:
-        """Each second: show the present weight, and follow the system's clock after sleep, forwards only."""
-        sensor = SleepSensor(self._clock.monotonic_ns(), self._options.link.sleep_gap_s)
-        while True:
-            self._api.rest.refresh()
-            slept = sensor.look(self._clock.monotonic_ns())
-            if slept is not None:
-                if isinstance(self._clock, SystemClock) and self._clock.drift_ns() > 0:
-                    self._clock.resync()
-                self._say(None, slept)
-                self._table_outdated = True
-            await asyncio.sleep(1.0)
+    def _on_slept(self) -> None:
+        self._table_outdated = True
 
     # -- the table of the whole market ---------------------------------------------------------------------------
 
@@ -230,14 +224,14 @@ class HyperliquidSession:
             self._wishes.suspended.add(coin)
             self.health.books_total -= 1
             self._rearrange(coin, up=False)
-            self._say(coin, f"{coin}: {reason}; it is left out until it trades again")
+            self._diary.note(coin, f"{coin}: {reason}; it is left out until it trades again")
 
     def _take_back(self, coin: str) -> None:
         if coin in self._wishes.suspended and not self._wishes.refuses_book(coin):
             self._wishes.suspended.discard(coin)
             self.health.books_total += 1
             self._rearrange(coin, up=True)
-            self._say(coin, f"{coin}: it trades again")
+            self._diary.note(coin, f"{coin}: it trades again")
 
     def _rearrange(self, coin: str, *, up: bool) -> None:
         """Announce that the streams of one coin begin or end, and subscribe accordingly."""
@@ -254,8 +248,7 @@ class HyperliquidSession:
 
     def stamp(self) -> int:
         """Return UTC ns, never less than before."""
-        self._last_stamp_ns = max(self._last_stamp_ns, self._clock.wall_ns())
-        return self._last_stamp_ns
+        return self._diary.stamp()
 
     def topics_of(self, line: Line) -> Sequence[Topic]:
         """Return what a line should be subscribed to now."""
@@ -273,7 +266,7 @@ class HyperliquidSession:
             return
         what = topic.type if topic.coin is None else f"{topic.type} of {topic.coin}"
         then = f"; {instead} is asked for" if instead is not None else ""
-        self._say(topic.coin, f"{line.health.name}: the venue refuses {what} ({words}){then}")
+        self._diary.note(topic.coin, f"{line.health.name}: the venue refuses {what} ({words}){then}")
 
     def on_line_frame(self, line: Line, raw: bytes) -> None:
         """Look whether a frame covers as many perpetuals as the table did."""
@@ -306,13 +299,3 @@ class HyperliquidSession:
     def on_unknown(self, coin: str, reason: str) -> None:
         """Leave out a coin the venue does not know."""
         self._suspend(coin, f"the venue does not list it any more ({reason})")
-
-    def _say(self, symbol: str | None, text: str) -> None:
-        kind, source = FeedEventKind.NOTICE, str(self.health.feed)
-        self._sink.on_event(FeedEvent(ts_ns=self.stamp(), source=source, kind=kind, symbol=symbol, text=text))
-
-
-def _first_of(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the failure that decides out of a group: a bug before an error that was foreseen."""
-    flat = [_first_of(error) if isinstance(error, BaseExceptionGroup) else error for error in failures.exceptions]
-    return min(flat, key=lambda error: isinstance(error, FatalFeedError))
