@@ -184,7 +184,7 @@ class Link:
                     if useless is not None:
                         self._put_off_replacement(life, useless)
                         gone, successor = successor, None
-                        await self._end(gone)
+                        await self._end_all([gone])
                     elif successor.channel.ready and (lost is not None or self._overlapped(successor)):
                         old, life, successor = life, successor, None
                         await self._hand_over(old, life)
@@ -195,12 +195,7 @@ class Link:
                     opening = asyncio.create_task(self._open_successor(life), name=f"{self._health.name} successor")
         finally:
             self._current = None
-            if opening is not None:
-                opening.cancel()
-                await asyncio.wait((opening,))
-                if not opening.cancelled() and opening.exception() is None:
-                    successor = opening.result()
-            await asyncio.gather(self._end(life), *((self._end(successor),) if successor else ()))
+            await self._end_all([life] if successor is None else [life, successor], opening)
 
     async def _open(self) -> _Life:
         """Open a socket and begin to subscribe on it. Raises LinkLost."""
@@ -260,6 +255,27 @@ class Link:
             for result in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(result, Exception) and not isinstance(result, LinkLost):
                     _log.error("%s failed while it ended", self._health.name, exc_info=result)
+
+    async def _end_all(self, lives: list[_Life], opening: asyncio.Task[_Life] | None = None) -> None:
+        """Close connections, and one that is being opened; when cancelled meanwhile at once, but still all of them."""
+        if opening is not None:
+            opening.cancel()
+        ending = asyncio.create_task(self._close(lives, opening), name=f"{self._health.name} end")
+        try:
+            await asyncio.wait((ending,))  # unlike awaiting the task itself, this does not pass a cancel on to it
+        except asyncio.CancelledError:
+            for life in lives:
+                life.connection.abort()
+            await asyncio.wait((ending,))
+            raise
+        ending.result()
+
+    async def _close(self, lives: list[_Life], opening: asyncio.Task[_Life] | None) -> None:
+        if opening is not None:
+            await asyncio.wait((opening,))
+            if not opening.cancelled() and opening.exception() is None:
+                lives.append(opening.result())
+        await asyncio.gather(*map(self._end, lives))
 
     # -- watching ------------------------------------------------------------------------------------------------
 
@@ -355,7 +371,7 @@ class Link:
         self._health.connected_ns = self._clock.wall_ns()
         self._set(LinkState.LIVE)
         self._owner.on_notice("the second connection has taken over; the old one is closed")
-        await self._end(old)
+        await self._end_all([old])
 
 
 async def _wait_any(tasks: Collection[asyncio.Task[Any]], limit_s: float) -> None:

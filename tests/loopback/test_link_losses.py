@@ -83,8 +83,8 @@ async def link_to(url: str, options: LinkOptions = QUICK) -> AsyncIterator[Runni
         running.task.cancel()
         await asyncio.wait((running.task,))
         await asyncio.sleep(0.01)
-        left = {task for task in asyncio.all_tasks() - before if task.get_coro().__qualname__.startswith("Link")}  # type: ignore[union-attr]
-        assert not left
+        names = {task.get_coro().__qualname__ for task in asyncio.all_tasks() - before}  # type: ignore[union-attr]
+        assert not {name for name in names if name.startswith(("Link", "Connection"))}
         assert running.health.state is LinkState.STOPPED
 
 
@@ -170,6 +170,15 @@ async def test_a_link_to_a_frozen_peer_is_cancelled_in_time(server: StreamServer
                 await run.live()
                 proxy.freeze()
         assert run.task.cancelled()
+
+
+async def test_a_link_cancelled_while_it_gives_a_connection_up_leaves_nothing_behind(server: StreamServer) -> None:
+    async with link_to(server.url) as run:
+        await run.live()
+        server.sends_data = False
+        while run.health.state is not LinkState.STALE:  # noqa: ASYNC110 - the very next step matters, no event says it
+            await asyncio.sleep(0)
+        run.task.cancel()
 
 
 async def test_a_confirmed_subscription_without_data_never_counts_as_up(server: StreamServer) -> None:
