@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from app.domain.errors import SettingsError
+from app.settings.brokers import BROKERS
 from app.settings.program import PROGRAM
 from app.settings.scanning import SCANNING
 from app.settings.setting import Setting, Value
@@ -12,7 +13,7 @@ from app.settings.venues import VENUES
 
 __all__ = ["BY_KEY", "SETTINGS", "Setting", "Value", "setting"]
 
-SETTINGS: Final[tuple[Setting, ...]] = (*VENUES, *PROGRAM, *SCANNING)
+SETTINGS: Final[tuple[Setting, ...]] = (*VENUES, *PROGRAM, *SCANNING, *BROKERS)
 
 BY_KEY: Final[dict[str, Setting]] = {setting.key: setting for setting in SETTINGS}
 

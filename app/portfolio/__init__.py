@@ -1,0 +1,1 @@
+"""Positions, orders, profit and loss, market data lines: pure, over what brokers tell."""

@@ -1,0 +1,1 @@
+"""Turns frames and answers of the Client Portal Gateway into broker events."""
