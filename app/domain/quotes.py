@@ -13,9 +13,9 @@ class QuoteField(IntEnum):
     Prices are per unit in the contract's currency (an option's price times its multiplier is what it costs). Sizes and
     VOLUME are as the source sends them. CLOSE is the previous close. HALTED: 0 trading, 1 halted, 2 halted for
     volatility. KIND is a `DataKind`. IV and HIST_VOL are annualised fractions (0.31 = 31 %): an option's IV is its
-    own, a stock's that of its 30-day options. VEGA is per percentage point, THETA per day, both per unit. MODEL_PRICE and
-    UNDERLYING are what the broker's model used for the Greeks. SHORTABLE: above 2.5 easy to borrow, 1.5 to 2.5 to be
-    located, less: none.
+    own, a stock's that of its 30-day options. VEGA is per percentage point, THETA per day, both per unit.
+    MODEL_PRICE and UNDERLYING are what the broker's model used for the Greeks. SHORTABLE: above 2.5 easy to borrow,
+    1.5 to 2.5 to be located, less: none.
     """
 
     BID = 0

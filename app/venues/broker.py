@@ -16,6 +16,7 @@ from app.domain.errors import FeedError
 from app.domain.health import FeedEvent
 from app.domain.quotes import QuoteUpdate
 
+
 class BrokerError(FeedError):
     """A question to the broker got no (useful) answer; the message says why in a sentence."""
 
