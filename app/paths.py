@@ -68,6 +68,16 @@ class Paths:
         return self.base / "alerts.json"
 
     @property
+    def broker(self) -> Path:
+        """What is kept about the broker's API: the client id."""
+        return self.base / "ibkr.json"
+
+    @property
+    def gateway_certificate(self) -> Path:
+        """The certificate of the Client Portal Gateway that the user trusts."""
+        return self.base / "gateway.json"
+
+    @property
     def server_token(self) -> Path:
         """Token of the local server."""
         return self.base / "server.token"
