@@ -11,6 +11,7 @@ import numpy as np
 
 from app.books.side import Side
 from app.books.sync import BookSync
+from app.domain.account import Source
 from app.domain.errors import BadFrameError, RecordingError
 from app.domain.health import FeedEvent
 from app.domain.ids import FeedId, Market
@@ -22,6 +23,10 @@ from app.storage.recorder import Entry, Recorder, Recording
 from app.venues.feed import FeedSink
 
 _FEEDS: Final = {str(market.feed): market.feed for market in Market}
+_BROKERS: Final = {source.feed: source for source in Source}
+
+BrokerEntries = Callable[[Source, int, str, str, str], None]
+"""Takes source, receive time (UTC ns), kind ("ws", "rest"), argument and raw text of a broker's entry."""
 
 
 class RecordingSink:
@@ -77,7 +82,7 @@ def universe_of(recording: Recording) -> Universe:
         raise RecordingError(f"{recording.path} names a universe that cannot be read: {error}") from error
     found: dict[Market, dict[str, Instrument]] = {}
     for entry in recording:
-        if entry.feed == "fathom":
+        if entry.feed == "fathom" or entry.feed in _BROKERS:
             continue
         market = feed_of(entry.feed).market
         kit = KITS[market.venue]
@@ -138,7 +143,7 @@ class Replayer:
     """Feeds entries into engines by their recorded times. `skipped` counts entries of no known meaning.
 
     streams_noted: the recording says when streams begin and end; without such lines they are taken as always there.
-    on_time: told the time after each step.
+    on_time: told the time after each step. on_broker: given the entries of brokers.
     """
 
     def __init__(
@@ -148,8 +153,10 @@ class Replayer:
         *,
         streams_noted: bool = False,
         on_time: Callable[[int], None] = lambda _now_ns: None,
+        on_broker: BrokerEntries | None = None,
     ) -> None:
         self.engines = engines
+        self._on_broker = on_broker
         self._on_time = on_time
         self._streams_noted = streams_noted
         self.skipped = 0
@@ -179,15 +186,22 @@ class Replayer:
                 each.advance(now)
             self._on_time(now)
             return
-        engine = self.engines.get(feed_of(entry.feed).market)
-        if engine is None:
-            self.skipped += 1
-            return
         try:
-            self._hand_over(engine, entry, now)
+            if entry.feed in _BROKERS:
+                self._hand_to_broker(_BROKERS[entry.feed], entry, now)
+            elif (engine := self.engines.get(feed_of(entry.feed).market)) is not None:
+                self._hand_over(engine, entry, now)
+            else:
+                self.skipped += 1
         except BadFrameError:
             self.bad_frames += 1
         self._on_time(now)
+
+    def _hand_to_broker(self, source: Source, entry: Entry, now: int) -> None:
+        if self._on_broker is None:
+            self.skipped += 1
+        else:
+            self._on_broker(source, now, entry.kind, entry.argument, entry.raw)
 
     def _hand_over(self, engine: MarketEngine, entry: Entry, now: int) -> None:
         kind = entry.kind
