@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import http
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.sim.answers import Answer
 
@@ -20,12 +20,64 @@ _IDLE_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One request as the server read it; `path` is without the query."""
+    """One request as the server read it; `path` is without the query, names of headers are in lower case."""
 
     method: str
     path: str
     query: str
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What stands before the body of a request; `length` is None when it cannot be read."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    length: int | None
+
+    @property
+    def stays(self) -> bool:
+        """Tell whether the client wants to keep the connection."""
+        return self.headers.get("connection", "").lower() != "close"
+
+    def refusal(self) -> Answer | None:
+        """Return the answer to a request that cannot be read, else None."""
+        if self.length is None or not self.target.startswith("/"):
+            return Answer(400, b"Bad Request")
+        return Answer(413, b"Payload Too Large") if self.length > MOST_BODY_BYTES else None
+
+    def request(self, body: bytes) -> HttpRequest:
+        """Return the request with its body."""
+        path, _, query = self.target.partition("?")
+        return HttpRequest(self.method, path, query, body, self.headers)
+
+
+def read_head(head: bytes) -> Head:
+    """Return the head of a request from its bytes up to the empty line."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    method, _, rest = first.partition(" ")
+    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    length = headers.get("content-length", "0")
+    return Head(method, rest.rpartition(" ")[0], headers, int(length) if length.isdecimal() else None)
+
+
+def encode_answer(answer: Answer, *, json_kind: str, stays: bool) -> bytes:
+    """Return the bytes of an answer."""
+    try:
+        phrase = http.HTTPStatus(answer.status).phrase
+    except ValueError:
+        phrase = "Unknown"
+    headers = {
+        "Content-Type": json_kind if answer.body[:1] in (b"{", b"[", b"n") else "text/plain",
+        "Content-Length": str(len(answer.body)),
+        "Connection": "keep-alive" if stays else "close",
+        **answer.headers,
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {answer.status} {phrase}\r\n{head}\r\n".encode("latin-1") + answer.body
 
 
 class HttpServer:
@@ -75,39 +127,12 @@ class HttpServer:
     async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer the next request; return whether the connection stays."""
         async with asyncio.timeout(_IDLE_S):
-            head = await reader.readuntil(b"\r\n\r\n")
-        first, *lines = head.decode("latin-1").split("\r\n")
-        method, _, rest = first.partition(" ")
-        target = rest.rpartition(" ")[0]
-        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        length = headers.get("content-length", "0")
-        stays = False
-        if not length.isdecimal() or not target.startswith("/"):
-            answer = Answer(400, b"Bad Request")
-        elif int(length) > MOST_BODY_BYTES:
-            answer = Answer(413, b"Payload Too Large")
-        else:
-            body = await reader.readexactly(int(length))
-            path, _, query = target.partition("?")
-            stays = headers.get("connection", "").lower() != "close"
-            if method in ("GET", "POST"):
-                answer = self._answer(HttpRequest(method, path, query, body))
-            else:
-                answer = Answer(405, b"Method Not Allowed")
-        writer.write(self._encoded(answer, stays=stays))
+            head = read_head(await reader.readuntil(b"\r\n\r\n"))
+        answer = head.refusal()
+        stays = answer is None and head.stays
+        if answer is None:
+            request = head.request(await reader.readexactly(head.length or 0))
+            answer = self._answer(request) if head.method in ("GET", "POST") else Answer(405, b"Method Not Allowed")
+        writer.write(encode_answer(answer, json_kind=self._json_kind, stays=stays))
         await writer.drain()
         return stays
-
-    def _encoded(self, answer: Answer, *, stays: bool) -> bytes:
-        try:
-            phrase = http.HTTPStatus(answer.status).phrase
-        except ValueError:
-            phrase = "Unknown"
-        headers = {
-            "Content-Type": self._json_kind if answer.body[:1] in (b"{", b"[", b"n") else "text/plain",
-            "Content-Length": str(len(answer.body)),
-            "Connection": "keep-alive" if stays else "close",
-            **answer.headers,
-        }
-        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        return f"HTTP/1.1 {answer.status} {phrase}\r\n{head}\r\n".encode("latin-1") + answer.body
