@@ -30,7 +30,7 @@ def masked_account(account: str) -> str:
 
 def masked(text: str, *, accounts: Iterable[str] = (), home: Path | None = None) -> str:
     """Return a text without account ids (these, and whatever looks like one), user names in paths and addresses,
-    tokens and passwords. home: the user's own folder, written as "~"; None: that of this process. Doing it twice changes
+    tokens and passwords. home: the folder written as "~", None: that of this process. Doing it twice changes
     nothing."""
     for account in sorted(filter(None, accounts), key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(account)}(?!\w)", masked_account(account), text)

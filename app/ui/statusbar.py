@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWi
 from app.ui import theme, zone
 from app.ui.frameclock import Latency
 from app.viewmodels import formats
+from app.viewmodels.broker_light import BrokerLight
 from app.viewmodels.status import FeedLight, Mode, StatusModel
 
 INDENT: Final = "    "
@@ -52,8 +53,42 @@ def light_tip(light: FeedLight) -> str:
     return "\n".join(lines)
 
 
+def broker_texts(light: BrokerLight) -> tuple[str, str, str]:
+    """Return the words beside a broker's light, long to short; whether it is paper or live money is never left out."""
+    money = f" {light.money}" if light.money else ""
+    calm = light.light == "green"
+    whole = f"{light.title}{money} {light.word}"
+    name = light.title.removeprefix("IBKR ").removeprefix("Client ")
+    short = f"{name}{money}"
+    return whole, f"{light.title}{money}" if calm else whole, short if calm else f"{short}: {light.word}"
+
+
+def broker_tip(light: BrokerLight) -> str:
+    """Return the lines shown on hover of a broker's light."""
+    lines = [broker_texts(light)[0]]
+    lines += [text for text in (light.needs, light.reason) if text]
+    if light.money:
+        named = "paper trading" if light.money == "PAPER" else "live money"
+        lines.append(f"Account: {named}" + (f" ({light.money_why})" if light.money_why else ""))
+    else:
+        lines.append("Account: not known yet whether paper or live")
+    if light.accounts:
+        lines.append(", ".join(light.accounts))
+    if light.since_age_ns is not None:
+        lines.append(f"In this state for {formats.age(light.since_age_ns)}")
+    age = formats.age(light.last_message_age_ns)
+    lines += [
+        f"Last message: {age if age == 'never' else age + ' ago'}",
+        f"Reconnects: {formats.count(light.reconnects)}",
+        f"Data farms: {light.farms or 'nothing said yet'}",
+        f"Market data lines: {formats.count(light.lines_open)} of {formats.count(light.lines_limit)}",
+        "Click for the Feeds panel",
+    ]
+    return "\n".join(lines)
+
+
 class LightButton(QToolButton):
-    """One feed: a coloured dot and words; the shape of the dot differs too, so that colour is not the only sign."""
+    """One feed or broker: a coloured dot and words; the shape of the dot differs too, so that colour is not the only sign."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -65,15 +100,21 @@ class LightButton(QToolButton):
 
     def show_light(self, light: FeedLight) -> None:
         """Take the state of a feed."""
-        texts = light_texts(light)
+        self._show(light_texts(light), light.light, light_tip(light))
+
+    def show_broker(self, light: BrokerLight) -> None:
+        """Take the state of a way to a broker."""
+        self._show(broker_texts(light), light.light, broker_tip(light))
+
+    def _show(self, texts: tuple[str, str, str], colour: str, tip: str) -> None:
         if self._texts != texts:
             self._texts = texts
             self.setAccessibleName(texts[0])
             self.show_length(self._length)
-        if self._light != light.light:
-            self._light = light.light
+        if self._light != colour:
+            self._light = colour
             self.update()
-        self.setToolTip(light_tip(light))
+        self.setToolTip(tip)
 
     def show_length(self, length: int) -> None:
         """Show the long (0), middle (1) or short (2) words."""
@@ -248,19 +289,25 @@ class StatusBar(QWidget):
         self._clock.setText(f"{formats.clock_text(self._model.clock.wall_ns(), zone.current())} {zone.label()}")
 
     def _show_lights(self) -> None:
-        self._waiting.setVisible(not self._model.lights)
-        names = [light.feed for light in self._model.lights]
+        feeds, brokers = self._model.lights, self._model.broker_lights
+        self._waiting.setVisible(not feeds and not brokers)
+        names = [*(light.feed for light in feeds), *(light.feed for light in brokers)]
         for name in [name for name in self._lights if name not in names]:
             self._lights.pop(name).deleteLater()
-        for light in self._model.lights:
-            button = self._lights.get(light.feed)
-            if button is None:
-                button = LightButton(self)
-                button.setObjectName(light.feed)
-                button.clicked.connect(self._on_light_clicked)
-                self._lights[light.feed] = button
-                self._light_row.addWidget(button)
-            button.show_light(light)
+        for light in feeds:
+            self._button(light.feed).show_light(light)
+        for broker in brokers:
+            self._button(broker.feed).show_broker(broker)
+
+    def _button(self, name: str) -> LightButton:
+        button = self._lights.get(name)
+        if button is None:
+            button = LightButton(self)
+            button.setObjectName(name)
+            button.clicked.connect(self._on_light_clicked)
+            self._lights[name] = button
+            self._light_row.addWidget(button)
+        return button
 
     def _on_light_clicked(self) -> None:
         sender = self.sender()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
+from app.domain.broker_health import BrokerHealth
 from app.domain.health import FeedEvent, FeedHealth
 
 _MAX_EVENTS = 5000
@@ -15,6 +16,7 @@ class LiveStatus:
 
     def __init__(self, feeds: Sequence[FeedHealth]) -> None:
         self._feeds = tuple(feeds)
+        self._brokers: tuple[BrokerHealth, ...] = ()
         self._events: deque[FeedEvent] = deque(maxlen=_MAX_EVENTS)
         self._revision = 0
         self._notes: dict[str, str] = {}
@@ -24,6 +26,10 @@ class LiveStatus:
     def set_feeds(self, feeds: Sequence[FeedHealth]) -> None:
         """Name the feeds, once they exist."""
         self._feeds = tuple(feeds)
+
+    def set_brokers(self, brokers: Sequence[BrokerHealth]) -> None:
+        """Name the ways to a broker that are switched on, once they exist."""
+        self._brokers = tuple(brokers)
 
     def add_event(self, event: FeedEvent) -> None:
         """Take a rare fact: into the log, and to whoever listens (the history)."""
@@ -42,6 +48,10 @@ class LiveStatus:
     def feeds(self) -> Sequence[FeedHealth]:
         """Return the live counters of each feed."""
         return self._feeds
+
+    def brokers(self) -> Sequence[BrokerHealth]:
+        """Return the live state of each way to a broker."""
+        return self._brokers
 
     def events(self) -> Sequence[FeedEvent]:
         """Return the newest events, oldest first."""

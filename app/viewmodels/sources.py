@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from app.domain.broker_health import BrokerHealth
 from app.domain.health import FeedEvent, FeedHealth
 from app.domain.ids import Market, Venue
 from app.domain.units import DEPTHS_PCT
@@ -139,6 +140,10 @@ class StatusSource(Protocol):
 
     def feeds(self) -> Sequence[FeedHealth]:
         """Return the live counters of each feed (objects that change in place)."""
+        ...
+
+    def brokers(self) -> Sequence[BrokerHealth]:
+        """Return the live state of each way to a broker that is switched on (objects that change in place)."""
         ...
 
     def events(self) -> Sequence[FeedEvent]:

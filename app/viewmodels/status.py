@@ -1,4 +1,4 @@
-"""Turns feed counters into the few words of the status bar: one light per feed, notes, mode."""
+"""Turns feed counters into the few words of the status bar: one light per feed and per broker, notes, mode."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from app.domain.clock import Clock
 from app.domain.health import FeedHealth, LinkState
+from app.viewmodels.broker_light import BrokerLight, broker_light
 
 if TYPE_CHECKING:
     from app.viewmodels.sources import StatusSource
@@ -59,6 +60,7 @@ class StatusModel:
     read_only: bool = True
     source: StatusSource | None = None
     lights: tuple[FeedLight, ...] = ()
+    broker_lights: tuple[BrokerLight, ...] = ()
     notes: tuple[str, ...] = ()
     revision: int = 0
     local_notes: dict[str, str] = field(default_factory=dict)
@@ -80,10 +82,13 @@ class StatusModel:
     def poll(self) -> None:
         """Read the counters; the revision moves when anything shown has changed."""
         lights = tuple(self._light(feed) for feed in self.source.feeds()) if self.source is not None else ()
+        now_ns = self.clock.wall_ns()
+        brokers = self.source.brokers() if self.source is not None else ()
+        broker_lights = tuple(broker_light(health, now_ns) for health in brokers)
         own = tuple(self.local_notes.values())
         notes = own + (tuple(self.source.notes()) if self.source is not None else ())
-        if lights != self.lights or notes != self.notes:
-            self.lights, self.notes = lights, notes
+        if (lights, broker_lights, notes) != (self.lights, self.broker_lights, self.notes):
+            self.lights, self.broker_lights, self.notes = lights, broker_lights, notes
             self.revision += 1
 
     def _light(self, feed: FeedHealth) -> FeedLight:

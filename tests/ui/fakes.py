@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from app.domain.broker_health import BrokerHealth
 from app.domain.coverage import Coverage
 from app.domain.health import FeedEvent, FeedEventKind, FeedHealth, LinkHealth, LinkState
 from app.domain.ids import FeedId, Market, Venue
@@ -41,6 +42,7 @@ class FakeMarket:
         self.stale: set[tuple[Market, str]] = set()
         self.note_texts: list[str] = []
         self.health = [self._feed(Market.BINANCE_SPOT), self._feed(Market.BINANCE_USDM)]
+        self.broker_list: list[BrokerHealth] = []
         self.event_list: list[FeedEvent] = []
         self.event_revision = 0
         for index in range(24):
@@ -292,6 +294,9 @@ class FakeMarket:
 
     def feeds(self) -> Sequence[FeedHealth]:
         return self.health
+
+    def brokers(self) -> Sequence[BrokerHealth]:
+        return self.broker_list
 
     def events(self) -> Sequence[FeedEvent]:
         return self.event_list
