@@ -13,11 +13,12 @@ from app.domain.health import FeedHealth, LinkHealth
 from app.domain.ids import FeedId, Market, Venue
 from app.venues.bans import BanStore
 from app.venues.binance.api import open_api
-from app.venues.binance.polling import Poller
+from app.venues.binance.polling import DepthByRest
 from app.venues.binance.priming import PrimingOptions, SnapshotQueue, covers_book
 from app.venues.binance.shard import Shard
 from app.venues.binance.urls import BinanceEndpoints
 from app.venues.feed import Urgency
+from app.venues.polling import Poller
 from tests.loopback.http_server import HttpServer, MovedClock, Reply
 
 SYMBOLS = tuple(f"S{number}USDT" for number in range(8))
@@ -260,7 +261,7 @@ async def test_polling_takes_turns_drops_unknown_symbols_and_discards_answers_on
             return Reply(body=body(3))
 
         b.server.answer = answer
-        poller = Poller(b.api, owner, after_s=0.1, share=0.6)
+        poller = Poller(DepthByRest(b.api, 0.6, owner.on_unknown), owner, after_s=0.1)
         b.api.rest.budget.limit = 60_000
         poller.prefer("S2USDT")
         task = asyncio.create_task(poller.run([shard]))

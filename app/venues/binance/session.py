@@ -22,7 +22,7 @@ from app.domain.instruments import Instrument
 from app.venues.bans import BanStore
 from app.venues.binance.api import MarketApi, open_api
 from app.venues.binance.news import HOT_CAPACITY, MarketNews
-from app.venues.binance.polling import Poller
+from app.venues.binance.polling import DepthByRest
 from app.venues.binance.priming import PrimingOptions, SnapshotQueue
 from app.venues.binance.shard import STREAMS_PER_SYMBOL, Shard
 from app.venues.binance.urls import BinanceEndpoints
@@ -30,6 +30,7 @@ from app.venues.care import ClockMeter, Diary, Suspensions, first_of, keep_count
 from app.venues.feed import FeedSink, Urgency
 from app.venues.limiter import RateLimit
 from app.venues.link import LinkOptions
+from app.venues.polling import Poller
 from app.venues.rest import RestError
 
 _ATTEMPTS: Final = 240
@@ -95,7 +96,8 @@ class BinanceSession:
         self._shards = self._make_shards()
         self._shard_of = {symbol: shard for shard in self._shards for symbol in shard.symbols}
         self._news = MarketNews(self._api, endpoints, sink, health, clock, self.stamp, self._symbols)
-        self._poller = Poller(self._api, self, self._options.fallback_after_s, self._options.priming.steady_share)
+        books = DepthByRest(self._api, self._options.priming.steady_share, self.on_unknown)
+        self._poller = Poller(books, self, self._options.fallback_after_s)
 
     def _make_shards(self) -> list[Shard]:
         size = max(1, self._options.streams_per_connection // STREAMS_PER_SYMBOL)

@@ -22,7 +22,7 @@ from app.domain.ids import Market
 from app.domain.instruments import Instrument
 from app.venues.bans import BanStore
 from app.venues.bybit.api import BybitApi
-from app.venues.bybit.polling import Poller
+from app.venues.bybit.polling import WindowsByRest
 from app.venues.bybit.shard import Shard, chars_of, quote_topics
 from app.venues.bybit.snapshots import SnapshotOptions, SnapshotQueue
 from app.venues.bybit.urls import MAX_ARGS_CHARS, BybitEndpoints, book_topic, tickers_path
@@ -30,6 +30,7 @@ from app.venues.care import ClockMeter, Diary, Suspensions, first_of, keep_count
 from app.venues.feed import FeedSink, Urgency
 from app.venues.limiter import RateLimit
 from app.venues.link import LinkOptions
+from app.venues.polling import Poller
 from app.venues.rest import RestError
 
 _ATTEMPTS: Final = 400
@@ -116,7 +117,8 @@ class BybitSession:
         self._shard_of = {symbol: shard for shard in self._shards for symbol in shard.symbols}
         self._queue = SnapshotQueue(self._api, self._symbols, self, health, clock, self._options.snapshots)
 
-        self._poller = Poller(self._api, self, self._options.fallback_after_s, self._options.polls_per_s)
+        books = WindowsByRest(self._api, self._options.polls_per_s)
+        self._poller = Poller(books, self, self._options.fallback_after_s)
 
     def _make_shards(self) -> list[Shard]:
         options = self._options
