@@ -22,9 +22,10 @@ from app.domain.errors import StorageError
 from app.domain.health import FeedEvent
 from app.domain.ids import Market
 from app.indicators.groups import Group
+from app.portfolio.pnl_minutes import PnlMinute
 from app.settings.files import set_aside
 from app.settings.store import mask_url
-from app.storage import statements
+from app.storage import pnl_history, statements
 from app.storage.migrations import CURRENT, migrate, refuse_newer, version_of
 from app.storage.rows import MinuteBlock
 from app.storage.troubles import Trouble, classify
@@ -193,6 +194,16 @@ class Database:
         """Write system metrics of one moment."""
         with self._writing() as connection:
             statements.write_metrics(connection, ts_ns, values)
+
+    def write_pnl(self, rows: Sequence[PnlMinute]) -> None:
+        """Write minutes of profit and loss; one that is there already takes the new figures."""
+        with self._writing() as connection:
+            pnl_history.write_pnl(connection, rows)
+
+    def read_pnl(self, source: str, account: str, start_ms: int, end_ms: int) -> tuple[PnlMinute, ...]:
+        """Return the minutes of profit and loss of one account with start_ms <= minute < end_ms."""
+        with self._connected().connect() as connection:
+            return pnl_history.read_pnl(connection, source, account, start_ms, end_ms)
 
     def read_symbol(self, market: Market, symbol: str, start_ms: int, end_ms: int) -> statements.SymbolSeries:
         """Return the minutes of one symbol with start_ms <= minute < end_ms."""

@@ -16,11 +16,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.errors import StorageError
 from app.domain.health import FeedEvent
+from app.portfolio.pnl_minutes import PnlMinute
 from app.storage.database import Database
 from app.storage.minute_rows import pack_block, unpack_block
 from app.storage.rows import MinuteBlock
 from app.storage.spool import Spool
-from app.storage.spooled import Waiting, events_frame, minute_frame
+from app.storage.spooled import Waiting, events_frame, minute_frame, pnl_frame
 from app.storage.troubles import Problem, Trouble, classify
 
 _log = logging.getLogger("fathom.storage.history")
@@ -29,6 +30,7 @@ DATABASE_ERRORS: Final = (SQLAlchemyError, StorageError, ModuleNotFoundError, OS
 _MAX_IN_MEMORY: Final = 240
 _MAX_EVENTS: Final = 20_000
 _MAX_METRICS: Final = 1_000
+_MAX_PNL: Final = 20_000
 _BATCH: Final = 16
 
 
@@ -63,6 +65,7 @@ class HistoryWriter:
         self._minutes: deque[bytes] = deque()
         self._events: deque[tuple[str, FeedEvent]] = deque(maxlen=_MAX_EVENTS)
         self._metrics: deque[tuple[int, dict[str, float]]] = deque(maxlen=_MAX_METRICS)
+        self._pnl: deque[PnlMinute] = deque(maxlen=_MAX_PNL)
 
     # -- any thread ----------------------------------------------------------------------------------------------
 
@@ -77,6 +80,11 @@ class HistoryWriter:
     def take_metrics(self, ts_ns: int, values: dict[str, float]) -> None:
         """Queue metrics; they are not worth spooling."""
         self._metrics.append((ts_ns, values))
+
+    def take_pnl(self, row: PnlMinute) -> None:
+        """Queue a minute of profit and loss."""
+        self.health.dropped += len(self._pnl) == _MAX_PNL
+        self._pnl.append(row)
 
     # -- worker thread -------------------------------------------------------------------------------------------
 
@@ -95,7 +103,7 @@ class HistoryWriter:
                 self.note_trouble(error)
             else:
                 self._set(None)
-        if self._minutes or self._events:
+        if self._minutes or self._events or self._pnl:
             self._spool_queues()
         self.health.in_memory = len(self._minutes)
 
@@ -146,6 +154,10 @@ class HistoryWriter:
             events = list(self._events)
             self.database.write_events(events)
             self._forget_events(events)
+        if self._pnl:
+            rows = list(self._pnl)
+            self.database.write_pnl(rows)
+            self._forget_pnl(rows)
         while self._metrics:
             self.database.write_metrics(*self._metrics[0])
             self._metrics.popleft()
@@ -155,6 +167,13 @@ class HistoryWriter:
         keys = {key for key, _ in done}
         while self._events and self._events[0][0] in keys:
             self._events.popleft()
+
+    def _forget_pnl(self, done: list[PnlMinute]) -> None:
+        """Take rows off the queue; some may have fallen off its end meanwhile."""
+        while done and self._pnl:
+            if self._pnl[0] is done[0]:
+                self._pnl.popleft()
+            done.pop(0)
 
     def _write_segment(self) -> bool:
         spool = self._spool
@@ -168,6 +187,8 @@ class HistoryWriter:
             self.database.write_minutes(waiting.minutes[start : start + _BATCH])
         if waiting.events:
             self.database.write_events(waiting.events)
+        if waiting.pnl:
+            self.database.write_pnl(waiting.pnl)
         spool.forget(number)
         self.health.written += len(waiting.minutes)
         self.health.dropped += waiting.unreadable
@@ -188,6 +209,10 @@ class HistoryWriter:
                 events = list(self._events)
                 spool.append(events_frame(events))
                 self._forget_events(events)
+            if self._pnl:
+                rows = list(self._pnl)
+                spool.append(pnl_frame(rows))
+                self._forget_pnl(rows)
             self.health.dropped += spool.dropped - before
             self.health.spooled = spool.count
         except OSError as error:

@@ -97,6 +97,19 @@ system_metrics = Table(
     sqlite_with_rowid=False,
 )
 
+pnl_minutes = Table(
+    "pnl_minutes",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("account", Text, primary_key=True),
+    Column("minute", BigInteger, primary_key=True),
+    Column("net_liquidation", Double),
+    Column("daily", Double),
+    Column("unrealised", Double),
+    Column("realised", Double),
+    sqlite_with_rowid=False,
+)
+
 
 def symbol_columns(*names: str) -> list[str]:
     """Return the columns of some [2, 7] quantities of `symbol_minutes`."""

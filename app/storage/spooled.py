@@ -9,11 +9,14 @@ import msgspec
 
 from app.domain.errors import StorageError
 from app.domain.health import FeedEvent, FeedEventKind
+from app.portfolio.pnl_minutes import PnlMinute
 from app.storage.minute_rows import unpack_block
+from app.storage.pnl_history import pack_pnl, unpack_pnl
 from app.storage.rows import MinuteBlock
 
 _MINUTE: Final = b"M"
 _EVENTS: Final = b"E"
+_PNL: Final = b"P"
 
 KeyedEvent = tuple[str, FeedEvent]
 
@@ -29,10 +32,12 @@ class _Event(msgspec.Struct, array_like=True):
 
 @dataclass(slots=True)
 class Waiting:
-    """Decoded frames: minutes with their part ids, events with theirs, and how many frames could not be read."""
+    """Decoded frames: minutes with their part ids, events with theirs, minutes of profit and loss, and how many
+    frames could not be read."""
 
     minutes: list[tuple[MinuteBlock, str]] = field(default_factory=list)
     events: list[KeyedEvent] = field(default_factory=list)
+    pnl: list[PnlMinute] = field(default_factory=list)
     unreadable: int = 0
 
     def add(self, frame: bytes) -> None:
@@ -42,6 +47,8 @@ class Waiting:
                 self.minutes.append(unpack_block(frame[1:]))
             elif frame[:1] == _EVENTS:
                 self.events += _events_of(frame[1:])
+            elif frame[:1] == _PNL:
+                self.pnl += unpack_pnl(frame[1:])
             else:
                 raise StorageError("a frame of unknown kind")
         except StorageError:
@@ -57,6 +64,11 @@ def events_frame(events: list[KeyedEvent]) -> bytes:
     """Return the frame of some events."""
     structs = [_Event(key, e.ts_ns, e.source, e.kind.value, e.symbol, e.text) for key, e in events]
     return _EVENTS + msgspec.msgpack.encode(structs)
+
+
+def pnl_frame(rows: list[PnlMinute]) -> bytes:
+    """Return the frame of some minutes of profit and loss."""
+    return _PNL + pack_pnl(rows)
 
 
 def _events_of(body: bytes) -> list[KeyedEvent]:
