@@ -19,6 +19,7 @@ from app.venues.ibkr_tws.numbers import above_zero, day_text, number
 
 SMART: Final = "SMART"
 _RIGHTS: Final = {"C": Right.CALL, "CALL": Right.CALL, "P": Right.PUT, "PUT": Right.PUT}
+_KNOWN_TAGS: Final = frozenset(tag.value for tag in Tag)
 _NO_LIMIT: Final = -1.0
 
 
@@ -77,7 +78,7 @@ def to_account_value(raw: ib_async.AccountValue) -> AccountValue | None:
     if raw.modelCode or not raw.account:
         return None
     value = number(raw.value)
-    if value is None and raw.tag not in Tag:
+    if value is None and raw.tag not in _KNOWN_TAGS:
         return None
     if raw.tag == Tag.DAY_TRADES_REMAINING and value == _NO_LIMIT:
         value = None

@@ -70,7 +70,7 @@ def time_ns(text: str, fallback: tzinfo | None = None) -> int | None:
         return None
     *parts, zone_name = found.groups(default="")
     try:
-        moment = datetime(*(int(part or 0) for part in parts))  # type: ignore[arg-type,misc]  # noqa: DTZ001
+        moment = datetime(*(int(part or 0) for part in parts))  # type: ignore[arg-type]  # noqa: DTZ001 - zoned below
     except ValueError:
         return None
     named = zone(zone_name)
