@@ -7,11 +7,9 @@ used, else names are taken as they usually are, and a sentence says so: the wind
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from app.domain.clock import Clock, SystemClock
 from app.domain.errors import FathomError, SettingsError
@@ -20,12 +18,10 @@ from app.domain.ids import FeedId, Market, Venue
 from app.domain.instruments import Instrument
 from app.indicators.groups import TOP_TEN
 from app.paths import Paths, resources
-from app.services.universe import Universe, universe_to_json
-from app.settings.files import write_atomic
+from app.services.universe import Universe, ask_venue, bans_of, listed_by_venue, save_universe, saved_universe
 from app.settings.store import Settings
-from app.venues.bans import BanStore
 from app.venues.binance import protocol
-from app.venues.binance.api import load_universe, open_api, rank_pairs
+from app.venues.binance.api import MarketApi, load_universe, open_api, rank_pairs
 from app.venues.binance.priming import PrimingOptions
 from app.venues.binance.session import BinanceSession, SessionOptions
 from app.venues.binance.urls import BinanceEndpoints
@@ -33,8 +29,6 @@ from app.venues.feed import FeedSink
 from app.venues.link import LinkOptions
 from app.venues.naming import guess_instrument
 
-_log = logging.getLogger("fathom.binance")
-_LIST_TIMEOUT_S: Final = 8.0
 _ALWAYS: Final = tuple(f"{base}USDT" for base in sorted(TOP_TEN))
 
 
@@ -95,11 +89,7 @@ async def load_instruments(settings: Settings, paths: Paths) -> tuple[Universe, 
             fresh = False
         universe[market] = instruments
     if fresh:
-        document = json.dumps({"version": 1, "universe": universe_to_json(universe)})
-        try:
-            await asyncio.to_thread(write_atomic, paths.instruments, document.encode(), backup=False)
-        except OSError as error:
-            _log.warning("the list of instruments could not be saved: %s", error.strerror or error)
+        await save_universe(paths.instruments, universe)
     return universe, notes
 
 
@@ -107,61 +97,37 @@ async def _ranked(settings: Settings, paths: Paths, pairs: list[str], notes: lis
     """Return the pairs ranked by the venue's 24 h turnover, the given ones when it cannot be had."""
     health = FeedHealth(feed=FeedId(Venue.BINANCE, Market.BINANCE_SPOT))
     try:
-        api = open_api(Market.BINANCE_SPOT, endpoints_of(settings), health, SystemClock(), _bans(paths))
-        try:
-            async with asyncio.timeout(_LIST_TIMEOUT_S):
-                return await rank_pairs(api, settings.whole("binance.symbols"), _ALWAYS)
-        finally:
-            await api.close()
-    except (FathomError, TimeoutError) as error:
-        notes.append(f"The pairs could not be ranked by turnover ({_words(error)}); the built-in order is used.")
+        return await ask_venue(
+            lambda: open_api(Market.BINANCE_SPOT, endpoints_of(settings), health, SystemClock(), bans_of(paths)),
+            lambda api: rank_pairs(api, settings.whole("binance.symbols"), _ALWAYS),
+        )
+    except FathomError as error:
+        reason = str(error).rstrip(".")
+        notes.append(f"The pairs could not be ranked by turnover ({reason}); the built-in order is used.")
         return pairs
 
 
 async def _market(
     settings: Settings, paths: Paths, market: Market, pairs: Sequence[str]
 ) -> tuple[tuple[Instrument, ...], str | None]:
-    health = FeedHealth(feed=FeedId(Venue.BINANCE, market))
-    try:
-        api = open_api(market, endpoints_of(settings), health, SystemClock(), _bans(paths))
-        try:
-            async with asyncio.timeout(_LIST_TIMEOUT_S):
-                found = (await load_universe({market: api}, pairs))[market]
-        finally:
-            await api.close()
-        if found:
-            return found, None
-        reason = "it trades none of the pairs"
-    except (FathomError, TimeoutError) as error:
-        reason = _words(error)
-    known = _cached(paths, market, pairs)
+    health = FeedHealth(feed=market.feed)
+
+    async def trading(api: MarketApi) -> Sequence[Instrument]:
+        return (await load_universe({market: api}, pairs))[market]
+
+    found, reason = await listed_by_venue(
+        lambda: open_api(market, endpoints_of(settings), health, SystemClock(), bans_of(paths)),
+        trading,
+        "it trades none of the pairs",
+    )
+    if found:
+        return found, None
+    sorry = f"Binance {market.label} did not give its list of pairs ({reason})"
+    listed = {instrument.pair: instrument for instrument in saved_universe(paths.instruments, market)}
+    known = tuple(listed[pair] for pair in pairs if pair in listed)
     if known:
-        return known, f"Binance {market.label} did not give its list of pairs ({reason}); that of the last run is used."
-    guessed = tuple(guess_instrument(market, pair) for pair in pairs)
-    return guessed, f"Binance {market.label} did not give its list of pairs ({reason}); names are assumed."
-
-
-def _cached(paths: Paths, market: Market, pairs: Sequence[str]) -> tuple[Instrument, ...]:
-    """Return the instruments of the last run that are wanted now."""
-    try:
-        rows: list[Any] = json.loads(paths.instruments.read_text(encoding="utf-8"))["universe"][market.value]
-        known = {
-            pair: Instrument(market=market, symbol=s, pair=pair, base=b, quote=q, units=int(u), tick_size=t)
-            for s, pair, b, q, u, t in rows
-        }
-    except (OSError, ValueError, KeyError, TypeError):
-        return ()
-    return tuple(known[pair] for pair in pairs if pair in known)
-
-
-def _bans(paths: Paths) -> BanStore:
-    bans = BanStore(paths.bans)
-    bans.load()
-    return bans
-
-
-def _words(error: BaseException) -> str:
-    return "no answer in time" if isinstance(error, TimeoutError) else str(error).rstrip(".")
+        return known, f"{sorry}; that of the last run is used."
+    return tuple(guess_instrument(market, pair) for pair in pairs), f"{sorry}; names are assumed."
 
 
 def make_session(

@@ -7,33 +7,25 @@ last run is used, else the largest coins by their usual names, and a sentence sa
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
 
 from app.domain.clock import Clock, SystemClock
-from app.domain.errors import BadFrameError, FathomError
+from app.domain.errors import BadFrameError
 from app.domain.health import FeedHealth
 from app.domain.ids import FeedId, Market, Venue
 from app.domain.instruments import Instrument
 from app.indicators.groups import LARGEST
 from app.paths import Paths
-from app.services.universe import Universe, universe_from_json, universe_to_json
-from app.settings.files import write_atomic
+from app.services.universe import Universe, bans_of, listed_by_venue, save_universe, saved_universe
 from app.settings.store import Settings
-from app.venues.bans import BanStore
 from app.venues.bybit import protocol
 from app.venues.bybit.api import BybitApi, guess_instrument, most_traded
 from app.venues.bybit.session import BYBIT_LINK, BybitSession, SessionOptions
 from app.venues.bybit.urls import FULL_BOOK_PATH, QUOTE, BybitEndpoints, parse_path
 from app.venues.feed import FeedSink
 from app.venues.naming import PEGGED
-
-_log = logging.getLogger("fathom.bybit")
-_LIST_TIMEOUT_S: Final = 8.0
 
 
 def endpoints_of(settings: Settings) -> BybitEndpoints:
@@ -65,59 +57,30 @@ async def load_instruments(settings: Settings, paths: Paths) -> tuple[Universe, 
         if note is not None:
             notes.append(note)
     if not notes:
-        document = json.dumps({"version": 1, "universe": universe_to_json(universe)})
-        try:
-            await asyncio.to_thread(write_atomic, _cache(paths), document.encode(), backup=False)
-        except OSError as error:
-            _log.warning("the list of instruments could not be saved: %s", error.strerror or error)
+        await save_universe(_cache(paths), universe)
     return universe, notes
 
 
 async def _market(settings: Settings, paths: Paths, market: Market) -> tuple[tuple[Instrument, ...], str | None]:
     count = settings.whole("bybit.symbols")
     health = FeedHealth(feed=market.feed)
-    try:
-        api = BybitApi(market, endpoints_of(settings), health, SystemClock(), _bans(paths))
-        try:
-            async with asyncio.timeout(_LIST_TIMEOUT_S):
-                found = await most_traded(api, count, PEGGED)
-        finally:
-            await api.close()
-        if found:
-            return tuple(found), None
-        reason = "it lists none"
-    except (FathomError, TimeoutError) as error:
-        reason = "no answer in time" if isinstance(error, TimeoutError) else str(error).rstrip(".")
-    known = _cached(paths, market)[:count]
-    if known:
-        return (
-            known,
-            f"{market.full_name}: no list of instruments ({reason}); the last run's is used.",
-        )
-    guessed = tuple(guess_instrument(market, base + QUOTE) for base in LARGEST)[:count]
-    return (
-        guessed,
-        f"{market.full_name}: no list of instruments ({reason}); the largest coins are used.",
+    found, reason = await listed_by_venue(
+        lambda: BybitApi(market, endpoints_of(settings), health, SystemClock(), bans_of(paths)),
+        lambda api: most_traded(api, count, PEGGED),
+        "it lists none",
     )
+    if found:
+        return found, None
+    sorry = f"{market.full_name}: no list of instruments ({reason})"
+    known = saved_universe(_cache(paths), market)[:count]
+    if known:
+        return known, f"{sorry}; the last run's is used."
+    guessed = tuple(guess_instrument(market, base + QUOTE) for base in LARGEST)[:count]
+    return guessed, f"{sorry}; the largest coins are used."
 
 
 def _cache(paths: Paths) -> Path:
     return paths.instruments.with_name("instruments_bybit.json")
-
-
-def _cached(paths: Paths, market: Market) -> tuple[Instrument, ...]:
-    """Return the instruments of the last run."""
-    try:
-        document: dict[str, Any] = json.loads(_cache(paths).read_text(encoding="utf-8"))["universe"]
-        return universe_from_json({market.value: document[market.value]})[market]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ()
-
-
-def _bans(paths: Paths) -> BanStore:
-    bans = BanStore(paths.bans)
-    bans.load()
-    return bans
 
 
 def make_session(

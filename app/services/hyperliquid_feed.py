@@ -7,25 +7,20 @@ case. Both sessions count against the same limits of the venue.
 
 from __future__ import annotations
 
-import asyncio
-import json
-import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from weakref import WeakValueDictionary
 
 from app.domain.clock import Clock, SystemClock
-from app.domain.errors import BadFrameError, FathomError, SettingsError
+from app.domain.errors import BadFrameError, SettingsError
 from app.domain.health import FeedHealth
 from app.domain.ids import FeedId, Market, Venue
 from app.domain.instruments import Instrument
 from app.indicators.groups import TOP_TEN
 from app.paths import Paths
-from app.services.universe import Universe, universe_from_json, universe_to_json
-from app.settings.files import write_atomic
+from app.services.universe import Universe, bans_of, listed_by_venue, save_universe, saved_universe
 from app.settings.store import Settings
-from app.venues.bans import BanStore
 from app.venues.feed import FeedSink
 from app.venues.hyperliquid import protocol
 from app.venues.hyperliquid.allowance import Allowance
@@ -35,8 +30,6 @@ from app.venues.hyperliquid.naming import guess_instrument
 from app.venues.hyperliquid.protocol import BOOK_LINES, FULL
 from app.venues.hyperliquid.session import HyperliquidSession, SessionOptions
 
-_log = logging.getLogger("fathom.hyperliquid")
-_LIST_TIMEOUT_S: Final = 8.0
 _LARGEST: Final = ("BTC", "ETH", "SOL", "HYPE", "XRP", "DOGE", "BNB", "LINK", "ADA", "TRX", "BCH", "SUI")
 _allowances: WeakValueDictionary[str, Allowance] = WeakValueDictionary()
 """By REST address; kept alive by the sessions that count on it, because the venue counts them together."""
@@ -67,32 +60,26 @@ async def load_instruments(settings: Settings, paths: Paths) -> tuple[Universe, 
     universe[Market.HYPERLIQUID_PERP] = chosen
     if note is not None:
         return universe, [note]
-    document = json.dumps({"version": 1, "universe": universe_to_json({Market.HYPERLIQUID_PERP: chosen})})
-    try:
-        await asyncio.to_thread(write_atomic, _cache(paths), document.encode(), backup=False)
-    except OSError as error:
-        _log.warning("the list of instruments could not be saved: %s", error.strerror or error)
+    await save_universe(_cache(paths), {Market.HYPERLIQUID_PERP: chosen})
     return universe, []
 
 
 async def _perps(settings: Settings, paths: Paths) -> tuple[tuple[Instrument, ...], str | None]:
     count = settings.whole("hyperliquid.symbols")
     health = FeedHealth(feed=Market.HYPERLIQUID_PERP.feed)
-    try:
-        api = HyperliquidApi(settings.text("hyperliquid.rest_url"), health, SystemClock(), _allowance(settings, paths))
-        try:
-            async with asyncio.timeout(_LIST_TIMEOUT_S):
-                _, (meta, table) = await api.perp_table()
-        finally:
-            await api.close()
-        found = tuple(rank_perps(meta, table, count, TOP_TEN))
-        if found:
-            return found, None
-        reason = "it lists none"
-    except (FathomError, TimeoutError) as error:
-        reason = "no answer in time" if isinstance(error, TimeoutError) else str(error).rstrip(".")
+
+    async def largest(api: HyperliquidApi) -> Sequence[Instrument]:
+        _, (meta, table) = await api.perp_table()
+        return rank_perps(meta, table, count, TOP_TEN)
+
+    url = settings.text("hyperliquid.rest_url")
+    found, reason = await listed_by_venue(
+        lambda: HyperliquidApi(url, health, SystemClock(), _allowance(settings, paths)), largest, "it lists none"
+    )
+    if found:
+        return found, None
     sorry = f"Hyperliquid did not give its list of perpetuals ({reason})"
-    known = _cached(paths)[:count]
+    known = saved_universe(_cache(paths), Market.HYPERLIQUID_PERP)[:count]
     if known:
         return known, f"{sorry}; that of the last run is used."
     guessed = tuple(guess_instrument(Market.HYPERLIQUID_PERP, coin) for coin in _LARGEST[:count])
@@ -103,24 +90,12 @@ def _cache(paths: Paths) -> Path:
     return paths.instruments.with_name("instruments_hyperliquid.json")
 
 
-def _cached(paths: Paths) -> tuple[Instrument, ...]:
-    """Return the perpetuals of the last run."""
-    market = Market.HYPERLIQUID_PERP
-    try:
-        document: dict[str, Any] = json.loads(_cache(paths).read_text(encoding="utf-8"))["universe"]
-        return universe_from_json({market.value: document[market.value]})[market]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ()
-
-
 def _allowance(settings: Settings, paths: Paths) -> Allowance:
     """Return the counters of the venue's limits, the same for all sessions of one address."""
     key = settings.text("hyperliquid.rest_url")
     allowance = _allowances.get(key)
     if allowance is None:
-        bans = BanStore(paths.bans)
-        bans.load()
-        allowance = _allowances[key] = Allowance(bans=bans)
+        allowance = _allowances[key] = Allowance(bans=bans_of(paths))
     return allowance
 
 

@@ -176,7 +176,8 @@ async def test_the_list_of_the_last_run_serves_while_a_venue_is_away(
 async def test_with_every_feed_off_a_sentence_says_so(paths: Paths) -> None:
     settings = Settings()
     settings.override([f"{key}=false" for key in ENABLED])
-    assert {key for key in BY_KEY if key.endswith(".enabled")} == {*ENABLED, "server.enabled"}
+    others = {"server.enabled", "ibkr.tws.enabled", "ibkr.portal.enabled"}
+    assert {key for key in BY_KEY if key.endswith(".enabled")} == {*ENABLED, *others}
     with pytest.raises(SettingsError, match="every feed is switched off") as caught:
         await load_universe(settings, paths)
     assert "binance.spot.enabled" in str(caught.value)
@@ -214,6 +215,6 @@ def test_a_simulator_that_does_not_say_an_address_is_not_taken(venue: Venue) -> 
 
 def test_faults_go_to_the_venue_they_name_and_to_binance_without_one() -> None:
     options = DemoOptions(seed=7, faults=("gap:BTCUSDT@5", "bybit/close@3", "hyperliquid/stall@4", "binance/drop@2"))
-    assert options.arguments(Venue.BINANCE) == ["--seed", "7", "--fault=gap:BTCUSDT@5", "--fault=drop@2"]
-    assert options.arguments(Venue.BYBIT) == ["--seed", "7", "--fault=close@3"]
-    assert options.arguments(Venue.HYPERLIQUID) == ["--seed", "7", "--fault=stall@4"]
+    assert options.arguments(Venue.BINANCE.value) == ["--seed", "7", "--fault=gap:BTCUSDT@5", "--fault=drop@2"]
+    assert options.arguments(Venue.BYBIT.value) == ["--seed", "7", "--fault=close@3"]
+    assert options.arguments(Venue.HYPERLIQUID.value) == ["--seed", "7", "--fault=stall@4"]
