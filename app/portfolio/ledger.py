@@ -139,8 +139,7 @@ class Ledger:
                 self.orders.on_listed(recv_ns, event)
                 self.revisions.orders += 1
             case DetailsSeen(details):
-                self._learn(details.contract)
-                self.details[details.contract.con_id] = details
+                self._on_details(details)
             case LineRefused(con_id, _, reason):
                 self.quotes.setdefault(con_id, Quote()).refused = reason
                 self.revisions.quotes += 1
@@ -182,7 +181,7 @@ class Ledger:
         self._learn(news.contract)
         known = self.positions.get(key)
         if known is None:
-            self.positions[key] = news
+            self.positions[key] = replace(news, contract=self.contracts[news.contract.con_id])
             return
         self.positions[key] = replace(
             news,
@@ -207,6 +206,14 @@ class Ledger:
             realised=known.realised if pnl.realised is None else pnl.realised,
             market_value=known.market_value if pnl.value is None else pnl.value,
         )
+
+    def _on_details(self, details: ContractDetails) -> None:
+        con_id = details.contract.con_id
+        self._learn(details.contract)
+        self.details[con_id] = details
+        for key in [key for key in self.positions if key[1] == con_id]:
+            self.positions[key] = replace(self.positions[key], contract=self.contracts[con_id])
+            self.revisions.positions += 1
 
     def _learn(self, contract: Contract) -> None:
         """Keep the fuller of two descriptions of a contract."""

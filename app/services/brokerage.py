@@ -11,24 +11,32 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from app.domain.account import DetailsSeen, LineRefused, Source
 from app.domain.broker_events import BrokerEvent
 from app.domain.broker_health import BrokerHealth
 from app.domain.clock import Clock
 from app.domain.contracts import Contract, ContractDetails, SecType
+from app.domain.errors import StorageError
 from app.domain.health import FeedEvent, LinkState
 from app.domain.quotes import QuoteUpdate
+from app.domain.units import NS_PER_S
 from app.portfolio.beta import Beta, beta
+from app.portfolio.hours import ContractHours, Phase
 from app.portfolio.ledger import Ledger
 from app.portfolio.lines import LineBudget, LineGroup
+from app.portfolio.order_events import OrderRecords
+from app.portfolio.pnl_minutes import PnlMinute, pnl_minutes
 from app.services.supervisor import supervise
 from app.venues.broker import BrokerError, BrokerSession
 
 _log = logging.getLogger("fathom.brokerage")
 
 _PLAN_EVERY_S: Final = 0.25
+_KEEP_EVERY_S: Final = 1.0
+_MINUTE_NS: Final = 60 * NS_PER_S
+_RECALL_NS: Final = 3 * 86_400 * NS_PER_S
 _BETA_DAYS: Final = 260
 _REFRESH_S: Final = 12 * 3600.0
 _ASK_AGAIN_S: Final = 120.0
@@ -48,6 +56,22 @@ class BrokerOutputs:
     on_events: list[Callable[[Source, int, Sequence[BrokerEvent]], None]] = field(default_factory=list)
 
 
+class Archive(Protocol):
+    """Where orders, fills and profit and loss are kept from run to run."""
+
+    def write_orders(self, records: OrderRecords) -> None:
+        """Take orders and fills that have changed; returns at once."""
+        ...
+
+    def write_pnl(self, row: PnlMinute) -> None:
+        """Take a minute of an account; returns at once."""
+        ...
+
+    async def read_orders(self, start_ns: int, end_ns: int) -> OrderRecords:
+        """Return what was stored of a time (UTC ns). Raises StorageError."""
+        ...
+
+
 class Desk:
     """One source: its health, ledger, lines and (outside a replay) its session. Implements `BrokerSink`."""
 
@@ -64,6 +88,7 @@ class Desk:
         self.login_url = ""
         self._outputs = outputs
         self._asked: tuple[int, ...] = ()
+        self._hours: dict[int, ContractHours] = {}
 
     # -- what a session tells ------------------------------------------------------------------------------------
 
@@ -102,12 +127,28 @@ class Desk:
             self.session.wake()
 
     def plan_lines(self, now_ns: int) -> None:
-        """Hand the session the lines that are granted, when they have changed."""
+        """Hand the session the lines that are granted, when they have changed; free those that bring nothing."""
+        if self.health.state is LinkState.LIVE:
+            self.lines.release_silent(now_ns, self._heard_ns, lambda contract: self._is_open(contract, now_ns))
         granted = self.lines.plan(now_ns)
         asked = tuple(contract.con_id for contract in granted)
         if self.session is not None and asked != self._asked:
             self._asked = asked
             self.session.set_lines(granted)
+
+    def _heard_ns(self, con_id: int) -> int:
+        quote = self.ledger.quotes.get(con_id)
+        return 0 if quote is None else quote.updated_ns
+
+    def _is_open(self, contract: Contract, now_ns: int) -> bool:
+        """Tell whether quotes must come: in the regular session, when the contract's hours are known."""
+        details = self.ledger.details.get(contract.con_id)
+        if details is None:
+            return False
+        hours = self._hours.get(contract.con_id)
+        if hours is None:
+            hours = self._hours[contract.con_id] = ContractHours(details)
+        return hours.at(now_ns).phase is Phase.RTH
 
 
 class Brokerage:
@@ -121,8 +162,10 @@ class Brokerage:
         """Return the live counters of every source that is switched on."""
         return tuple(desk.health for desk in self.desks.values())
 
-    async def run(self, on_report: Callable[[str, str], None]) -> None:
+    async def run(self, on_report: Callable[[str, str], None], archive: Archive | None = None) -> None:
         """Keep every session going until cancelled. A session that cannot be helped never ends another."""
+        if archive is not None:
+            await self._recall(archive)
         async with asyncio.TaskGroup() as group:
             for desk in self.desks.values():
                 session = desk.session
@@ -133,6 +176,8 @@ class Brokerage:
                 group.create_task(self._learn(desk, session), name=f"questions {desk.source.feed}")
             if self.desks:
                 group.create_task(self._plan_lines(), name="lines")
+            if self.desks and archive is not None:
+                group.create_task(self._keep(archive), name="broker history")
 
     async def _plan_lines(self) -> None:
         while True:
@@ -140,6 +185,47 @@ class Brokerage:
             now_ns = self._clock.wall_ns()
             for desk in self.desks.values():
                 desk.plan_lines(now_ns)
+
+    # -- history -------------------------------------------------------------------------------------------------
+
+    async def _recall(self, archive: Archive) -> None:
+        """Put the orders and fills of the last days beneath what the sources tell."""
+        now_ns = self._clock.wall_ns()
+        try:
+            records = await archive.read_orders(now_ns - _RECALL_NS, now_ns)
+        except StorageError as error:
+            _log.warning("orders of earlier days cannot be read: %s", error)
+            return
+        for desk in self.desks.values():
+            desk.ledger.orders.restore(records)
+            desk.ledger.revisions.orders += 1
+
+    async def _keep(self, archive: Archive) -> None:
+        """Store orders and fills as they change, and profit and loss by the minute; also at the end."""
+        minute = 0
+        try:
+            while True:
+                await asyncio.sleep(_KEEP_EVERY_S)
+                self._keep_orders(archive)
+                now_ns = self._clock.wall_ns()
+                if now_ns // _MINUTE_NS != minute:
+                    minute = now_ns // _MINUTE_NS
+                    self._keep_pnl(archive, now_ns)
+        finally:
+            self._keep_orders(archive)
+            self._keep_pnl(archive, self._clock.wall_ns())
+
+    def _keep_orders(self, archive: Archive) -> None:
+        for desk in self.desks.values():
+            records = desk.ledger.orders.take_unsaved()
+            if records.orders or records.executions:
+                archive.write_orders(records)
+
+    def _keep_pnl(self, archive: Archive, now_ns: int) -> None:
+        for desk in self.desks.values():
+            if desk.health.state is LinkState.LIVE:
+                for row in pnl_minutes(desk.ledger, now_ns):
+                    archive.write_pnl(row)
 
     # -- what must be asked for ----------------------------------------------------------------------------------
 

@@ -28,6 +28,8 @@ from app.domain.units import NS_PER_S
 from app.paths import Paths
 from app.services import remembered
 from app.services.alerting import Notification
+from app.services.broker_desks import make_brokerage
+from app.services.brokerage import BrokerOutputs
 from app.services.feeds import make_intake
 from app.services.pipeline import GRID_NS, EngineOptions, EngineOutputs, MarketEngine
 from app.services.recording import RecordingSink
@@ -136,6 +138,8 @@ class Core:
             on_hot=self._set_hot,
             on_notice=outputs.on_notice,
         )
+        self._broker_outputs = BrokerOutputs(on_event=self._on_event, on_raw=self._record)
+        self.brokerage = make_brokerage(settings, paths, clock, self._broker_outputs)
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -156,6 +160,7 @@ class Core:
                 group.create_task(self._sample(), name="sampler")
                 group.create_task(self._measure_itself(), name="metrics")
                 group.create_task(self.watch.run(self._clock), name="watch")
+                group.create_task(self.brokerage.run(self._on_report), name="brokerage")
                 if self.redis is not None:
                     group.create_task(self.redis.run(), name="redis")
                 for session in self.sessions.values():
@@ -203,6 +208,10 @@ class Core:
         if self._recorder is None:
             return engine
         return RecordingSink(engine.feed, engine, self._recorder)
+
+    def _record(self, recv_ns: int, source: str, raw: str | bytes) -> None:
+        if self._recorder is not None:
+            self._recorder.write(recv_ns, source, raw)
 
     # -- tasks ---------------------------------------------------------------------------------------------------
 

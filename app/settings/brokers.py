@@ -68,6 +68,13 @@ BROKERS: Final[tuple[Setting, ...]] = (
         help="server-side scanners whose rows the Market Scanner shows, comma separated, at most 10",
     ),
     Setting(key="ibkr.beta_against", kind=str, default="SPY", help="what beta-weighted delta is measured in"),
+    Setting(
+        key="demo.ibkr",
+        kind=str,
+        default="both",
+        choices=("both", "tws", "portal", "off"),
+        help="which ways to a simulated account at Interactive Brokers the demo has",
+    ),
     Setting(key="ibkr.notify_fills", kind=bool, default=True, help="tell of fills and rejections beside the clock"),
     Setting(key="ibkr.sound_fills", kind=bool, default=True, help="play a sound at fills and rejections"),
 )

@@ -25,10 +25,14 @@ TOKEN = "a-token-for-these-tests"
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 ENVIRONMENT = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
 
-BINANCE_ONLY = tuple(
-    word
-    for key in ("bybit.spot", "bybit.linear", "hyperliquid.perp", "hyperliquid.spot")
-    for word in ("--set", f"{key}.enabled=false")
+BINANCE_ONLY = (
+    *(
+        word
+        for key in ("bybit.spot", "bybit.linear", "hyperliquid.perp", "hyperliquid.spot")
+        for word in ("--set", f"{key}.enabled=false")
+    ),
+    "--set",
+    "demo.ibkr=off",
 )
 """Arguments that leave one venue: what these tests look at is the program, not how many venues it follows."""
 
@@ -66,14 +70,14 @@ def answer(done: subprocess.CompletedProcess[str]) -> Any:
 
 
 class Program:
-    """One run of the demo with its local server."""
+    """One run of the demo with its local server; without a broker unless the settings name one."""
 
     def __init__(self, folder: Path, *arguments: str | Path, settings: tuple[str, ...] = ()) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.folder = folder
-        values = ("server.enabled=true", f"server.port={self.port}", f"server.token={TOKEN}", *settings)
+        values = ("server.enabled=true", f"server.port={self.port}", f"server.token={TOKEN}", "demo.ibkr=off", *settings)
         assignments = [word for value in values for word in ("--set", value)]
         self.process: subprocess.Popen[str] = start("--demo", "--basedir", folder, *assignments, *arguments)
         self.said = ("", "")
