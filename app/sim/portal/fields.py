@@ -106,8 +106,8 @@ def _prices(contract: SimContract, quote: SimQuote, *, closed: bool) -> dict[str
 
 def _derived(contract: SimContract, quote: SimQuote) -> dict[str, str | None]:
     option = contract.is_option
-    both = quote.iv and quote.hist_vol
     calls, puts = quote.call_volume, quote.put_volume
+    traded = quote.volume if option else None if calls is None or puts is None else calls + puts
     return {
         "7293": price_text(contract, quote.week_52_high),
         "7294": price_text(contract, quote.week_52_low),
@@ -118,11 +118,9 @@ def _derived(contract: SimContract, quote: SimQuote) -> dict[str, str | None]:
         "7633": _per_cent(quote.iv) if option else None,
         "7283": None if option else _per_cent(quote.iv),
         "7087": _per_cent(quote.hist_vol),
-        "7084": _per_cent(quote.iv / quote.hist_vol) if both and quote.iv and quote.hist_vol else None,
+        "7084": _per_cent(quote.iv / quote.hist_vol) if quote.iv and quote.hist_vol else None,
         "7638": f"{quote.open_interest:,.0f}" if quote.open_interest is not None else None,
-        "7089": short_number(quote.volume if option else calls + puts)
-        if option or (calls is not None and puts is not None)
-        else None,
+        "7089": short_number(traded) if traded is not None else None,
         "7085": _ratio(quote.put_open_interest, quote.call_open_interest),
         "7086": _ratio(puts, calls),
         "7636": short_number(10.0 ** (quote.shortable + 3.0)) if quote.shortable is not None else None,

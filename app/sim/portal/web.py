@@ -50,6 +50,11 @@ class SocketClient:
         """Tell whether frames can be sent."""
         return self._protocol.state is State.OPEN and not self.half_open
 
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether both sides have said goodbye."""
+        return self._protocol.state is State.CLOSED
+
     def send(self, payload: bytes, *, as_bytes: bool = False) -> bool:
         """Send one frame, as text or as bytes; False where the client is gone, or reads too slowly and is cut off."""
         if not self.is_open:
@@ -211,12 +216,11 @@ class WebServer:
         self.sockets[client.number] = client
         try:
             self._on_open(client)
-            while protocol.state is not State.CLOSED:
+            data = b"?"
+            while data and not client.has_ended:
                 data = await reader.read(_READ_BYTES)
                 for message in client.take(data):
                     self._on_message(client, message)
-                if not data:
-                    break
         finally:
             del self.sockets[client.number]
             self._on_gone(client)
