@@ -88,7 +88,7 @@ def broker_tip(light: BrokerLight) -> str:
 
 
 class LightButton(QToolButton):
-    """One feed or broker: a coloured dot and words; the shape of the dot differs too, so that colour is not the only sign."""
+    """One feed or broker: a dot and words; its shape differs with its colour, so that colour is not the only sign."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)

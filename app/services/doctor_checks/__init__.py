@@ -1,0 +1,1 @@
+"""What the connection doctor looks at, a module for each kind of service."""
