@@ -167,12 +167,18 @@ class OrderNews:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRecord:
-    """One order as it is stored, with its statuses in time, oldest first."""
+    """One order as it is stored, with its statuses in time, oldest first.
+
+    heard_ns: UTC ns of receipt of what was heard last: of two records the later one holds. last_ns: when something
+    last happened to it, by the source's clock.
+    """
 
     source: Source
     state: OrderState
     fills_only: bool
     marks: tuple[StatusMark, ...]
+    heard_ns: int
+    last_ns: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +190,22 @@ class OrderRecords:
 
     def __bool__(self) -> bool:
         return bool(self.orders or self.executions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderQuery:
+    """What is asked of the stored orders: those to which something happened from start_ns to before end_ns (UTC ns).
+
+    working: also those that worked when they were last heard of, whenever that was. symbol: part of the symbol, in any
+    case, "" for all. statuses: only these, none for all. limit: at most so many, the newest.
+    """
+
+    start_ns: int
+    end_ns: int
+    working: bool = False
+    symbol: str = ""
+    statuses: tuple[OrderStatus, ...] = ()
+    limit: int = 2_000
 
 
 def average_of(executions: list[Execution]) -> float | None:

@@ -78,11 +78,12 @@ class OrderBook:
             track = self.tracks[order.order_id] = Track(self.source, order.order_id)
             track.announced = order.status if order.order_id in self._ended else None
         was = track.told.status if track.told is not None else None
+        marks = len(track.marks) if track.verified else -1
         if track.hear(order) and order.status.is_working:
             track.gone_ns = 0  # it was named again
         first, track.heard, track.verified = not track.heard, True, True
         track.news_ns = recv_ns
-        self._changed(track)
+        self._changed(track, marks)
         self._tell_end(track, recv_ns, was, first=first)
         self._trim(recv_ns)
 
@@ -130,7 +131,7 @@ class OrderBook:
                 self._drop(track)  # the id was provisional; the order goes on under its permanent one
             elif not track.gone_ns:
                 track.miss(recv_ns)
-                track.verified = True
+                track.verified, track.news_ns = True, recv_ns
                 self._changed(track)
 
     def _heard(self, recv_ns: int) -> None:
@@ -138,10 +139,16 @@ class OrderBook:
         if self._since_ns is None:
             self._since_ns = recv_ns
 
-    def _changed(self, track: Track) -> None:
-        self.orders[track.order_id] = track.state
-        self._unsaved_orders.add(track.order_id)
-        self.revision += 1
+    def _changed(self, track: Track, marks: int = -1) -> None:
+        """Show the new state, and let it be stored unless it says what was known: the same words at a later time.
+
+        marks: how many there were before, -1 when something else has changed.
+        """
+        before, now = self.orders.get(track.order_id), track.state
+        self.orders[track.order_id] = now
+        if before is None or marks != len(track.marks) or replace(before, updated_ns=now.updated_ns) != now:
+            self._unsaved_orders.add(track.order_id)
+            self.revision += 1
 
     def _keep_fill(self, recv_ns: int, execution: Execution, root: str, before: Execution | None = None) -> None:
         if before is not None and before.order_id != execution.order_id:
@@ -253,6 +260,7 @@ class OrderBook:
             if track is None:
                 track = self.tracks[record.state.order_id] = Track(self.source, record.state.order_id)
             track.restore(record.marks)
+            track.news_ns = max(track.news_ns, record.heard_ns)
             if not record.fills_only and not track.verified:
                 track.told = record.state
             track.cancel_asked = track.cancel_asked or any(
@@ -293,8 +301,14 @@ class OrderBook:
 
     def record_of(self, track: Track) -> OrderRecord:
         """Return an order as it is stored."""
-        state = self.orders[track.order_id]
-        return OrderRecord(source=self.source, state=state, fills_only=track.fills_only, marks=tuple(track.marks))
+        return OrderRecord(
+            source=self.source,
+            state=self.orders[track.order_id],
+            fills_only=track.fills_only,
+            marks=tuple(track.marks),
+            heard_ns=track.news_ns,
+            last_ns=track.last_ns,
+        )
 
     # -- reading -------------------------------------------------------------------------------------------------
 

@@ -22,10 +22,11 @@ from app.domain.errors import StorageError
 from app.domain.health import FeedEvent
 from app.domain.ids import Market
 from app.indicators.groups import Group
+from app.portfolio.order_events import OrderQuery, OrderRecords
 from app.portfolio.pnl_minutes import PnlMinute
 from app.settings.files import set_aside
 from app.settings.store import mask_url
-from app.storage import pnl_history, statements
+from app.storage import order_history, pnl_history, statements
 from app.storage.migrations import CURRENT, migrate, refuse_newer, version_of
 from app.storage.rows import MinuteBlock
 from app.storage.troubles import Trouble, classify
@@ -204,6 +205,16 @@ class Database:
         """Return the minutes of profit and loss of one account with start_ms <= minute < end_ms."""
         with self._connected().connect() as connection:
             return pnl_history.read_pnl(connection, source, account, start_ms, end_ms)
+
+    def write_orders(self, records: OrderRecords) -> None:
+        """Write orders and fills by their ids; of two writings of one the later holds."""
+        with self._writing() as connection:
+            order_history.write_orders(connection, records)
+
+    def read_orders(self, query: OrderQuery) -> OrderRecords:
+        """Return the stored orders and fills that are asked for."""
+        with self._connected().connect() as connection:
+            return order_history.read_orders(connection, query)
 
     def read_symbol(self, market: Market, symbol: str, start_ms: int, end_ms: int) -> statements.SymbolSeries:
         """Return the minutes of one symbol with start_ms <= minute < end_ms."""

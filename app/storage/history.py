@@ -25,6 +25,7 @@ from app.domain.ids import Market
 from app.domain.units import NS_PER_S
 from app.indicators.groups import Group
 from app.indicators.window import DepthWindow
+from app.portfolio.order_events import OrderQuery, OrderRecords
 from app.portfolio.pnl_minutes import PnlMinute
 from app.storage.history_writer import DATABASE_ERRORS, HistoryHealth, HistoryWriter
 from app.storage.rows import MinuteBlock
@@ -129,6 +130,11 @@ class History:
     def write_pnl(self, row: PnlMinute) -> None:
         """Take a minute of an account's profit and loss; returns at once."""
         self._writer.take_pnl(row)
+        self._wake.set()
+
+    def write_orders(self, records: OrderRecords) -> None:
+        """Take orders and fills; returns at once."""
+        self._writer.take_orders(records)
         self._wake.set()
 
     async def flush(self) -> None:
@@ -239,6 +245,10 @@ class History:
         """Return the minutes of one account's profit and loss with start_ms <= minute < end_ms, oldest first; raise
         StorageError when the database is away."""
         return await self._read(lambda: self._writer.database.read_pnl(source, account, start_ms, end_ms))
+
+    async def read_orders(self, query: OrderQuery) -> OrderRecords:
+        """Return stored orders and fills; raise StorageError when the database is away."""
+        return await self._read(lambda: self._writer.database.read_orders(query))
 
     async def _read(self, work: Callable[[], _T]) -> _T:
         if not self._opened.is_set():

@@ -16,12 +16,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.errors import StorageError
 from app.domain.health import FeedEvent
+from app.portfolio.order_events import OrderRecords
 from app.portfolio.pnl_minutes import PnlMinute
 from app.storage.database import Database
 from app.storage.minute_rows import pack_block, unpack_block
 from app.storage.rows import MinuteBlock
 from app.storage.spool import Spool
-from app.storage.spooled import Waiting, events_frame, minute_frame, pnl_frame
+from app.storage.spooled import Waiting, events_frame, minute_frame, orders_frame, pnl_frame
 from app.storage.troubles import Problem, Trouble, classify
 
 _log = logging.getLogger("fathom.storage.history")
@@ -31,6 +32,7 @@ _MAX_IN_MEMORY: Final = 240
 _MAX_EVENTS: Final = 20_000
 _MAX_METRICS: Final = 1_000
 _MAX_PNL: Final = 20_000
+_MAX_ORDERS: Final = 2_000
 _BATCH: Final = 16
 
 
@@ -66,6 +68,7 @@ class HistoryWriter:
         self._events: deque[tuple[str, FeedEvent]] = deque(maxlen=_MAX_EVENTS)
         self._metrics: deque[tuple[int, dict[str, float]]] = deque(maxlen=_MAX_METRICS)
         self._pnl: deque[PnlMinute] = deque(maxlen=_MAX_PNL)
+        self._orders: deque[OrderRecords] = deque(maxlen=_MAX_ORDERS)
 
     # -- any thread ----------------------------------------------------------------------------------------------
 
@@ -86,6 +89,11 @@ class HistoryWriter:
         self.health.dropped += len(self._pnl) == _MAX_PNL
         self._pnl.append(row)
 
+    def take_orders(self, records: OrderRecords) -> None:
+        """Queue orders and fills."""
+        self.health.dropped += len(self._orders) == _MAX_ORDERS
+        self._orders.append(records)
+
     # -- worker thread -------------------------------------------------------------------------------------------
 
     def work(self, *, retry: bool) -> None:
@@ -103,7 +111,7 @@ class HistoryWriter:
                 self.note_trouble(error)
             else:
                 self._set(None)
-        if self._minutes or self._events or self._pnl:
+        if self._minutes or self._events or self._pnl or self._orders:
             self._spool_queues()
         self.health.in_memory = len(self._minutes)
 
@@ -158,6 +166,10 @@ class HistoryWriter:
             rows = list(self._pnl)
             self.database.write_pnl(rows)
             self._forget_pnl(rows)
+        while self._orders:
+            batch = self._orders[0]
+            self.database.write_orders(batch)
+            self._forget_orders(batch)
         while self._metrics:
             self.database.write_metrics(*self._metrics[0])
             self._metrics.popleft()
@@ -175,6 +187,11 @@ class HistoryWriter:
                 self._pnl.popleft()
             done.pop(0)
 
+    def _forget_orders(self, done: OrderRecords) -> None:
+        """Take a batch off the queue, unless it has fallen off its end meanwhile."""
+        if self._orders and self._orders[0] is done:
+            self._orders.popleft()
+
     def _write_segment(self) -> bool:
         spool = self._spool
         if spool is None or not spool.segments:
@@ -189,6 +206,8 @@ class HistoryWriter:
             self.database.write_events(waiting.events)
         if waiting.pnl:
             self.database.write_pnl(waiting.pnl)
+        for batch in waiting.orders:
+            self.database.write_orders(batch)
         spool.forget(number)
         self.health.written += len(waiting.minutes)
         self.health.dropped += waiting.unreadable
@@ -213,6 +232,10 @@ class HistoryWriter:
                 rows = list(self._pnl)
                 spool.append(pnl_frame(rows))
                 self._forget_pnl(rows)
+            while self._orders:
+                batch = self._orders[0]
+                spool.append(orders_frame(batch))
+                self._forget_orders(batch)
             self.health.dropped += spool.dropped - before
             self.health.spooled = spool.count
         except OSError as error:

@@ -9,14 +9,17 @@ import msgspec
 
 from app.domain.errors import StorageError
 from app.domain.health import FeedEvent, FeedEventKind
+from app.portfolio.order_events import OrderRecords
 from app.portfolio.pnl_minutes import PnlMinute
 from app.storage.minute_rows import unpack_block
+from app.storage.order_history import pack_orders, unpack_orders
 from app.storage.pnl_history import pack_pnl, unpack_pnl
 from app.storage.rows import MinuteBlock
 
 _MINUTE: Final = b"M"
 _EVENTS: Final = b"E"
 _PNL: Final = b"P"
+_ORDERS: Final = b"O"
 
 KeyedEvent = tuple[str, FeedEvent]
 
@@ -32,12 +35,13 @@ class _Event(msgspec.Struct, array_like=True):
 
 @dataclass(slots=True)
 class Waiting:
-    """Decoded frames: minutes with their part ids, events with theirs, minutes of profit and loss, and how many
-    frames could not be read."""
+    """Decoded frames: minutes with their part ids, events with theirs, minutes of profit and loss, orders,
+    and how many frames could not be read."""
 
     minutes: list[tuple[MinuteBlock, str]] = field(default_factory=list)
     events: list[KeyedEvent] = field(default_factory=list)
     pnl: list[PnlMinute] = field(default_factory=list)
+    orders: list[OrderRecords] = field(default_factory=list)
     unreadable: int = 0
 
     def add(self, frame: bytes) -> None:
@@ -49,6 +53,8 @@ class Waiting:
                 self.events += _events_of(frame[1:])
             elif frame[:1] == _PNL:
                 self.pnl += unpack_pnl(frame[1:])
+            elif frame[:1] == _ORDERS:
+                self.orders.append(unpack_orders(frame[1:]))
             else:
                 raise StorageError("a frame of unknown kind")
         except StorageError:
@@ -69,6 +75,11 @@ def events_frame(events: list[KeyedEvent]) -> bytes:
 def pnl_frame(rows: list[PnlMinute]) -> bytes:
     """Return the frame of some minutes of profit and loss."""
     return _PNL + pack_pnl(rows)
+
+
+def orders_frame(records: OrderRecords) -> bytes:
+    """Return the frame of some orders and fills."""
+    return _ORDERS + pack_orders(records)
 
 
 def _events_of(body: bytes) -> list[KeyedEvent]:

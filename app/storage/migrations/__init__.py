@@ -12,12 +12,17 @@ from typing import Final
 from sqlalchemy import Connection, inspect, text
 
 from app.domain.errors import StorageError
-from app.storage.migrations import v0001_tables, v0002_views, v0004_pnl_minutes
+from app.storage.migrations import v0001_tables, v0002_views, v0003_orders, v0004_pnl_minutes
 
 Step = Callable[[str], tuple[str, ...]]
 """From a dialect's name (sqlite, postgresql) to SQL statements."""
 
-STEPS: Final[tuple[Step, ...]] = (v0001_tables.statements, v0002_views.statements, v0004_pnl_minutes.statements)
+STEPS: Final[tuple[Step, ...]] = (
+    v0001_tables.statements,
+    v0002_views.statements,
+    v0003_orders.statements,
+    v0004_pnl_minutes.statements,
+)
 CURRENT: Final = len(STEPS)
 
 
