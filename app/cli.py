@@ -14,13 +14,16 @@ _STARTED = time.perf_counter()
 
 from app import __version__  # noqa: E402 # the clock above counts from the first line
 from app.domain.errors import FathomError  # noqa: E402
-from app.domain.ids import Market  # noqa: E402
+from app.domain.ids import BOOK_MARKETS  # noqa: E402
 
-COMMANDS = ("desktop", "book", "replay", "import-capture", "settings", "sim")
+COMMANDS = ("desktop", "book", "replay", "import-capture", "settings", "doctor", "sim")
 SIMULATORS = {
     "binance": "Binance spot and USD-M futures",
     "bybit": "Bybit spot and linear contracts",
     "hyperliquid": "Hyperliquid perpetuals and spot",
+    "tws": "TWS of Interactive Brokers, with an account",
+    "portal": "Client Portal Gateway of Interactive Brokers, with an account",
+    "ibkr": "both over one account",
 }
 
 
@@ -60,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     book = commands.add_parser("book", parents=[common], help="replay a recording and print one book")
     book.add_argument("--recording", type=Path, required=True, metavar="FILE")
-    book.add_argument("--market", required=True, choices=[market.value for market in Market])
+    book.add_argument("--market", required=True, choices=[market.value for market in BOOK_MARKETS])
     book.add_argument("--symbol", required=True)
 
     replay = commands.add_parser("replay", parents=[common], help="replay a recording and print minutes and indicators")

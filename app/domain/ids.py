@@ -13,23 +13,30 @@ class Venue(StrEnum):
     BINANCE = "binance"
     BYBIT = "bybit"
     HYPERLIQUID = "hyperliquid"
+    IBKR = "ibkr"
 
     @property
     def full_name(self) -> str:
         """Name for people."""
-        return self.value.capitalize()
+        return "IBKR" if self is Venue.IBKR else self.value.capitalize()
 
     @property
     def markets(self) -> tuple[Market, ...]:
         """Return its markets, spot first."""
         return tuple(market for market in Market if market.venue is self)
 
+    @property
+    def has_books(self) -> bool:
+        """Return whether its order books are kept; of a broker's stocks there are quotes only."""
+        return self is not Venue.IBKR
+
 
 class MarketKind(StrEnum):
-    """What is traded: coins themselves, or futures on them."""
+    """What is traded: coins themselves, futures on them, or stocks."""
 
     SPOT = "SPOT"
     FUTURES = "FUTURES"
+    STOCK = "STOCK"
 
 
 class Market(StrEnum):
@@ -44,6 +51,7 @@ class Market(StrEnum):
     BYBIT_LINEAR = "bybit.linear"
     HYPERLIQUID_SPOT = "hyperliquid.spot"
     HYPERLIQUID_PERP = "hyperliquid.perp"
+    IBKR_STOCK = "ibkr.stock"
 
     @property
     def venue(self) -> Venue:
@@ -52,13 +60,18 @@ class Market(StrEnum):
 
     @property
     def kind(self) -> MarketKind:
-        """Return whether coins or futures are traded."""
+        """Return whether coins, futures or stocks are traded."""
         return _KINDS[self]
 
     @property
     def word(self) -> str:
-        """Return the venue's own word for the market: spot, usdm, linear or perp."""
+        """Return the venue's own word for the market: spot, usdm, linear, perp or stock."""
         return self.value.rpartition(".")[2]
+
+    @property
+    def has_books(self) -> bool:
+        """Return whether its order books are kept."""
+        return self.venue.has_books
 
     @property
     def feed(self) -> FeedId:
@@ -77,14 +90,18 @@ class Market(StrEnum):
 
     @classmethod
     def of(cls, venue: Venue, kind: MarketKind) -> Market:
-        """Return the market of that kind at that venue."""
-        return next(market for market in cls if market.venue is venue and market.kind is kind)
+        """Return the market of that kind at that venue; raise ValueError when there is none."""
+        found = next((market for market in cls if market.venue is venue and market.kind is kind), None)
+        if found is None:
+            raise ValueError(f"expected a market of {venue.full_name}, was {kind.value}")
+        return found
 
     @classmethod
     def from_label(cls, text: str) -> Market:
         """Return the market named by a label, a value, a feed or a common synonym; raise ValueError otherwise.
 
-        `futures` alone is Binance's, `bybit futures` and `bybit.futures` are Bybit's.
+        `futures` alone is Binance's, `bybit futures` and `bybit.futures` are Bybit's. Only
+        markets with books can be named so.
         """
         words = text.strip().lower().replace(".", " ").replace("_", " ").replace(":", " ").split()
         named = words[0] if words else ""
@@ -104,8 +121,10 @@ _VENUES: Final = {
     Market.BYBIT_LINEAR: Venue.BYBIT,
     Market.HYPERLIQUID_SPOT: Venue.HYPERLIQUID,
     Market.HYPERLIQUID_PERP: Venue.HYPERLIQUID,
+    Market.IBKR_STOCK: Venue.IBKR,
 }
 _KINDS: Final = {market: MarketKind.SPOT if market.value.endswith("spot") else MarketKind.FUTURES for market in Market}
+_KINDS[Market.IBKR_STOCK] = MarketKind.STOCK
 _SYNONYMS: Final = {
     "spot": MarketKind.SPOT,
     "usdm": MarketKind.FUTURES,
@@ -116,6 +135,11 @@ _SYNONYMS: Final = {
     "perp": MarketKind.FUTURES,
     "perpetual": MarketKind.FUTURES,
 }
+
+BOOK_VENUES: Final = tuple(venue for venue in Venue if venue.has_books)
+BOOK_MARKETS: Final = tuple(market for market in Market if market.has_books)
+BOOK_KINDS: Final = tuple(kind for kind in MarketKind if any(market.kind is kind for market in BOOK_MARKETS))
+"""What panels of order books, charts and the local server can be about."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -92,6 +92,10 @@ class Board:
         """Return the row of an instrument, None when nothing was ever told about it."""
         return self._rows[market].get(symbol)
 
+    def has_rows(self, market: Market) -> bool:
+        """Tell whether there is any instrument of a market."""
+        return bool(self._rows[market])
+
     def row(self, market: Market, symbol: str) -> int:
         """Return the row of an instrument, adding it at first sight.
 

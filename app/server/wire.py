@@ -26,7 +26,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from app.domain.ids import Market, MarketKind, Venue
+from app.domain.ids import BOOK_KINDS, BOOK_VENUES, Market, MarketKind, Venue
 from app.domain.units import depth_index
 from app.indicators.formulas import LINES, Indicator
 from app.indicators.groups import Subject
@@ -129,11 +129,12 @@ def error_fields(error: RequestError) -> Json:
 
 def read_venue(text: str) -> Venue:
     """Return the venue of that name; raise RequestError otherwise."""
-    try:
-        return Venue(text.strip().lower())
-    except ValueError:
-        known = ", ".join(venue.value for venue in Venue)
-        raise RequestError("unknown_venue", f"expected a venue ({known}), was {text[:40]!r}", 404) from None
+    word = text.strip().lower()
+    for venue in BOOK_VENUES:
+        if venue.value == word:
+            return venue
+    known = ", ".join(venue.value for venue in BOOK_VENUES)
+    raise RequestError("unknown_venue", f"expected a venue ({known}), was {text[:40]!r}", 404)
 
 
 def read_kind(text: str) -> MarketKind:
@@ -158,9 +159,10 @@ def read_market(venue: str | None, market_type: str | None) -> Market:
 
 def read_markets(venue: str | None, market_type: str | None) -> list[Market]:
     """Return all markets that a venue (or `all`) and a type (or ALL) stand for; raise RequestError."""
-    venues = list(Venue) if venue is not None and venue.strip().lower() == "all" else [read_venue(venue or "binance")]
+    is_all = venue is not None and venue.strip().lower() == "all"
+    venues = list(BOOK_VENUES) if is_all else [read_venue(venue or "binance")]
     every = market_type is None or market_type.strip().upper() == "ALL"
-    kinds = list(MarketKind) if every else [read_kind(market_type or "")]
+    kinds = list(BOOK_KINDS) if every else [read_kind(market_type or "")]
     return [Market.of(each, kind) for each in venues for kind in kinds]
 
 

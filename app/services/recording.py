@@ -14,7 +14,7 @@ from app.books.sync import BookSync
 from app.domain.account import Source
 from app.domain.errors import BadFrameError, RecordingError
 from app.domain.health import FeedEvent
-from app.domain.ids import FeedId, Market
+from app.domain.ids import BOOK_MARKETS, FeedId, Market
 from app.domain.instruments import Instrument
 from app.services.feeds import KITS
 from app.services.pipeline import MarketEngine
@@ -22,7 +22,7 @@ from app.services.universe import Universe, universe_from_json
 from app.storage.recorder import Entry, Recorder, Recording
 from app.venues.feed import FeedSink
 
-_FEEDS: Final = {str(market.feed): market.feed for market in Market}
+_FEEDS: Final = {str(market.feed): market.feed for market in BOOK_MARKETS}
 _BROKERS: Final = {source.feed: source for source in Source}
 
 BrokerEntries = Callable[[Source, int, str, str, str], None]

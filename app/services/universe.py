@@ -38,6 +38,8 @@ def universe_from_json(document: Mapping[str, Iterable[Any]]) -> Universe:
     universe: Universe = {}
     for word, rows in document.items():
         market = Market(word)
+        if not market.has_books:
+            raise ValueError(f"expected a market with books, was {word}")
         universe[market] = tuple(
             Instrument(market=market, symbol=s, pair=p, base=b, quote=q, units=int(u), tick_size=t)
             for s, p, b, q, u, t in rows

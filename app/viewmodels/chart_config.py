@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from app.domain.ids import Market, MarketKind, Venue
+from app.domain.ids import BOOK_MARKETS, Market, MarketKind, Venue
 from app.indicators.formulas import LINE_BY_KEY, Convention, Indicator, Kind, Line, lines_of
 from app.indicators.groups import Group, Subject
 from app.viewmodels.linking import DEFAULT_GROUP
@@ -112,7 +112,7 @@ class ChartConfig:
         return self._of(venues, self.kinds)
 
     def _of(self, venues: Collection[Venue], kinds: Collection[MarketKind]) -> ChartConfig:
-        return replace(self, markets=tuple(m for m in Market if m.venue in venues and m.kind in kinds))
+        return replace(self, markets=tuple(m for m in BOOK_MARKETS if m.venue in venues and m.kind in kinds))
 
     def with_indicator(self, indicator: Indicator) -> ChartConfig:
         """Return the same chart with another indicator, at the same depths where it offers them."""
@@ -171,7 +171,7 @@ class ChartConfig:
             cls(
                 indicator=indicator,
                 subject=subject,
-                markets=tuple(market for market in Market if market.value in _words(state.get("markets"))),
+                markets=tuple(market for market in BOOK_MARKETS if market.value in _words(state.get("markets"))),
                 line_keys=_words(state.get("lines")),
                 convention=_member(Convention, state.get("convention"), base.convention),
                 strict=state.get("strict") is True,
@@ -248,7 +248,7 @@ def tidy(config: ChartConfig) -> ChartConfig:
     """
     offered = [line.key for line in lines_of(config.indicator, group=config.subject.is_group)]
     keys = tuple(key for key in offered if key in config.line_keys) or usual_keys(config.indicator)
-    markets = tuple(market for market in Market if market in config.markets) or (
+    markets = tuple(market for market in BOOK_MARKETS if market in config.markets) or (
         Market.BINANCE_SPOT,
         Market.BINANCE_USDM,
     )

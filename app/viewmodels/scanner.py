@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from app.domain.ids import Market, MarketKind, Venue
+from app.domain.ids import BOOK_KINDS, BOOK_VENUES, Market, MarketKind, Venue
 from app.domain.units import DEPTHS_PCT, NS_PER_S
 from app.scanner.board import MARKETS, Board
 from app.scanner.columns import BY_KEY, COLUMNS, Column
@@ -69,7 +69,7 @@ class ScannerModel:
         self.sorting = Sorting()
         self.quick = ScanList.ALL
         self.venues: frozenset[Venue] = frozenset(Venue)
-        self.kinds: frozenset[MarketKind] = frozenset(MarketKind)
+        self.kinds: frozenset[MarketKind] = frozenset(BOOK_KINDS)
         self.favourites: set[tuple[Market, str]] = set()
         self.scans: dict[str, Scan] = {}
         self.filter_text = ""
@@ -109,6 +109,10 @@ class ScannerModel:
     def instrument(self, row: int) -> tuple[Market, str]:
         """Return market and symbol of a row."""
         return self.board.markets[row], self.board.symbols[row]
+
+    def has_rows(self, venue: Venue) -> bool:
+        """Tell whether there is any instrument of a venue."""
+        return any(self.board.has_rows(market) for market in venue.markets)
 
     def position_of(self, row: int) -> int | None:
         """Return where a row is shown, None when it is not."""
@@ -176,7 +180,7 @@ class ScannerModel:
 
     def _mask(self) -> BoolArray:
         board = self.board
-        allowed = np.array([market.venue in self.venues and market.kind in self.kinds for market in MARKETS])
+        allowed = np.array([self._is_allowed(market) for market in MARKETS])
         mask: BoolArray = allowed[board.market_codes[: board.count]]
         passing = self._filter.mask(board)
         if passing is not None:
@@ -187,6 +191,10 @@ class ScannerModel:
             among[list(rows)] = True
             mask &= among
         return listed(self.quick, board, mask)
+
+    def _is_allowed(self, market: Market) -> bool:
+        """Tell whether the chips let a market through; a venue without books has one market, which is all there is."""
+        return market.venue in self.venues and (market.kind in self.kinds or not market.has_books)
 
     def _listed_rows(self) -> Iterable[int] | None:
         if self.quick is ScanList.FAVOURITES:
@@ -264,7 +272,7 @@ class ScannerModel:
     def set_markets(self, venues: Iterable[Venue], kinds: Iterable[MarketKind]) -> None:
         """Show instruments of these venues and kinds; none means all."""
         self.venues = frozenset(venues) or frozenset(Venue)
-        self.kinds = frozenset(kinds) or frozenset(MarketKind)
+        self.kinds = frozenset(kinds) or frozenset(BOOK_KINDS)
         self.resort()
 
     def set_depth(self, depth_pct: float) -> None:
@@ -355,6 +363,7 @@ class ScannerModel:
             "list": self.quick.value,
             "minutes": self.events.minutes,
             "venues": sorted(self.venues),
+            "hidden_venues": sorted(set(Venue) - self.venues),
             "kinds": sorted(self.kinds),
             "depth_pct": self.books.depth_pct,
             "favourites": sorted(f"{market.value}:{symbol}" for market, symbol in self.favourites),
@@ -376,9 +385,9 @@ class ScannerModel:
         minutes = state.get("minutes")
         if isinstance(minutes, int) and minutes in MINUTES:
             self.events.set_minutes(minutes)
-        venues = [Venue(word) for word in texts_of(state.get("venues"), 9) if word in {each.value for each in Venue}]
+        venues = _venues_of(state)
         kinds = [
-            MarketKind(word) for word in texts_of(state.get("kinds"), 9) if word in {each.value for each in MarketKind}
+            MarketKind(word) for word in texts_of(state.get("kinds"), 9) if word in {each.value for each in BOOK_KINDS}
         ]
         self.set_markets(venues, kinds)
         depth_pct = state.get("depth_pct")
@@ -393,6 +402,13 @@ class ScannerModel:
             group = state["link_group"]
             self.link_group = group if isinstance(group, str) and group in LINK_GROUPS else None
         self.resort()
+
+
+def _venues_of(state: dict[str, object]) -> list[Venue]:
+    """Return the venues of a stored state; one that was not there yet when it was stored is shown."""
+    words = texts_of(state.get("venues"), 9)
+    hidden = texts_of(state["hidden_venues"], 9) if "hidden_venues" in state else [venue.value for venue in BOOK_VENUES]
+    return [venue for venue in Venue if venue.value in words or (words and venue.value not in hidden)]
 
 
 def _instrument(text: str) -> tuple[Market, str] | None:

@@ -151,7 +151,7 @@ class Served:
     def symbol_counts(self) -> Mapping[Venue, int]:
         """Return how many instruments have a row, else a book, per venue."""
         if self._rows is not None and self._rows.table.count:
-            return Counter(market.venue for market in self._rows.table.markets)
+            return Counter(market.venue for market in self._rows.table.markets if market.has_books)
         counts: Counter[Venue] = Counter()
         for feed in self._status.feeds():
             counts[feed.feed.venue] += len(self._books.symbols(feed.feed.market))

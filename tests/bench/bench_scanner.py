@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from app.domain.ids import Market
+from app.domain.ids import BOOK_MARKETS, Market
 from app.domain.market import Field, TickerUpdate
 from app.domain.units import NS_PER_S
 from app.scanner.conditions import parse
@@ -69,7 +69,7 @@ def frames(updates: list[tuple[Market, TickerUpdate]]) -> list[bytes]:
 
 def market_of(number: int) -> Market:
     """Return the market of an instrument."""
-    markets = tuple(Market)
+    markets = BOOK_MARKETS
     return markets[number % len(markets)]
 
 
@@ -107,7 +107,7 @@ def run() -> list[dict[str, Any]]:
     """Measure and return the rows."""
     steps = play(SECONDS)
     scanning = Scanning()
-    for market in Market:
+    for market in BOOK_MARKETS:
         scanning.budget.set_capacity(market, 50)
     condition = parse(CONDITION)
     spent = dict.fromkeys(("news", "judge", "show"), 0.0)

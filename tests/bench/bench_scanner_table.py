@@ -22,7 +22,7 @@ from PySide6.QtCore import QAbstractTableModel, QSortFilterProxyModel, Qt  # noq
 from PySide6.QtWidgets import QApplication, QTableView  # noqa: E402
 from scanner_market import START_NS, FakeBooks  # noqa: E402
 
-from app.domain.ids import Market  # noqa: E402
+from app.domain.ids import BOOK_MARKETS, Market  # noqa: E402
 from app.domain.market import Field, TickerUpdate  # noqa: E402
 from app.domain.units import NS_PER_S  # noqa: E402
 from app.services.scanning import Scanning  # noqa: E402
@@ -76,8 +76,8 @@ class _PlainTable(QAbstractTableModel):
 
 def _news(random: np.random.Generator, count: int, chosen: list[int]) -> dict[Market, list[TickerUpdate]]:
     """Return tickers of some instruments out of so many, by market."""
-    found: dict[Market, list[TickerUpdate]] = {market: [] for market in Market}
-    markets = tuple(Market)
+    found: dict[Market, list[TickerUpdate]] = {market: [] for market in BOOK_MARKETS}
+    markets = BOOK_MARKETS
     moves = random.normal(0, 1e-3, len(chosen)).tolist()
     turnovers = (random.random(len(chosen)) * 1e9).tolist()
     for number, move, volume in zip(chosen, moves, turnovers, strict=True):

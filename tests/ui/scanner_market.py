@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from app.domain.coverage import Known
-from app.domain.ids import Market
+from app.domain.ids import BOOK_MARKETS, Market
 from app.domain.market import Field, TickerUpdate
 from app.domain.units import NS_PER_MS, NS_PER_S
 from app.scanner.events import EventKind, ScanEvent
@@ -72,7 +72,7 @@ class ScannerMarket:
 
     def open(self, *markets: Market) -> None:
         """Tell the first tickers of these markets (default: all)."""
-        for market in markets or tuple(Market):
+        for market in markets or BOOK_MARKETS:
             self.tell(market, self.coins)
         self.scanning.advance(self.now_ns)
 
@@ -118,7 +118,7 @@ class ScannerMarket:
     def step(self, share: float = 0.3) -> None:
         """Move time by 200 ms and tell news of a share of all instruments."""
         self.now_ns += 200 * NS_PER_MS
-        for market in Market:
+        for market in BOOK_MARKETS:
             listed = [coin for coin in self.coins if self.board.find(market, LISTED[market].format(coin)) is not None]
             if listed:
                 chosen = self._random.choice(len(listed), max(1, int(len(listed) * share)), replace=False)

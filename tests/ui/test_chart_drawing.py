@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.coverage import Known
-from app.domain.ids import Market
+from app.domain.ids import BOOK_MARKETS
 from app.domain.units import DEPTHS_PCT
 from app.indicators.formulas import Indicator, lines_of
 from app.ui import theme
@@ -188,7 +188,7 @@ def test_every_curve_of_a_chart_has_its_own_colour_or_weight() -> None:
         look = theme.build(name)
         for indicator in Indicator:
             keys = tuple(line.key for line in lines_of(indicator, group=True))
-            config = tidy(ChartConfig(indicator=indicator, line_keys=keys, markets=tuple(Market)))
-            styles = [style for market in Market for style in palette.curve_styles(config, look, market)]
+            config = tidy(ChartConfig(indicator=indicator, line_keys=keys, markets=BOOK_MARKETS))
+            styles = [style for market in BOOK_MARKETS for style in palette.curve_styles(config, look, market)]
             assert len(set(styles)) == len(styles), (name, indicator)
     assert len(DEPTHS_PCT) == len(look.bid_ramp)

@@ -13,7 +13,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction, QFocusEvent, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QCompleter, QHBoxLayout, QMenu, QSizePolicy, QToolButton, QWidget
 
-from app.domain.ids import Market, MarketKind, Venue
+from app.domain.ids import BOOK_MARKETS, BOOK_VENUES, Market, MarketKind, Venue
 from app.indicators.formulas import Convention, Indicator, lines_of
 from app.indicators.groups import GROUPS, Subject
 from app.viewmodels.chart_config import (
@@ -303,16 +303,16 @@ class ControlRow(QWidget):
 
     def _markets_offered(self) -> tuple[Market, ...]:
         """Return the markets of the venues that have books, and those that are drawn."""
-        return tuple(m for m in Market if m.venue in self._venues() or m in self._config.markets)
+        return tuple(m for m in BOOK_MARKETS if m.venue in self._venues() or m in self._config.markets)
 
     def _toggle_market(self, market: Market) -> None:
         config = self._config
-        markets = tuple(m for m in Market if (m in config.markets) != (m is market))
+        markets = tuple(m for m in BOOK_MARKETS if (m in config.markets) != (m is market))
         self._choose(replace(config, markets=markets) if markets else config)
 
     def _fill_venues(self, menu: QMenu) -> None:
         menu.clear()
-        for venue in Venue:
+        for venue in BOOK_VENUES:
             if venue in self._venues() or venue in self._config.venues:
                 action = menu.addAction(venue.full_name)
                 action.setCheckable(True)

@@ -9,7 +9,7 @@ from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QLabel, QMenu, QTableView, QToolButton, QWidget
 
-from app.domain.ids import Market, MarketKind, Venue
+from app.domain.ids import BOOK_KINDS, BOOK_VENUES, Market, MarketKind, Venue
 from app.ui import icons, theme
 from app.ui.panels.base import typed_text
 from app.viewmodels.linking import LINK_GROUPS
@@ -90,7 +90,7 @@ class VenueBox(QComboBox):
 
     def show_venues(self, venues: Sequence[Venue], current: Venue) -> None:
         """Offer these venues and show the current one without announcing it."""
-        offered = [venue.value for venue in Venue if venue in venues or venue is current]
+        offered = [venue.value for venue in BOOK_VENUES if venue in venues or venue is current]
         if [self.itemData(index) for index in range(self.count())] != offered:
             self.clear()
             for word in offered:
@@ -113,7 +113,7 @@ class MarketSwitch(QWidget):
         self._group.setExclusive(True)
         self._market = Market.BINANCE_SPOT
         self._buttons: dict[MarketKind, QToolButton] = {}
-        for index, kind in enumerate(MarketKind):
+        for index, kind in enumerate(BOOK_KINDS):
             button = QToolButton(self)
             button.setText(kind.value)
             button.setCheckable(True)
@@ -126,9 +126,7 @@ class MarketSwitch(QWidget):
         row.addSpacing(3)
         row.addWidget(self._venues)
         self._venues.venue_chosen.connect(lambda venue: self._choose(Market.of(venue, self._market.kind)))
-        self._group.idClicked.connect(
-            lambda index: self._choose(Market.of(self._market.venue, tuple(MarketKind)[index]))
-        )
+        self._group.idClicked.connect(lambda index: self._choose(Market.of(self._market.venue, BOOK_KINDS[index])))
 
     def show_market(self, market: Market, venues: Sequence[Venue]) -> None:
         """Show a market without announcing it, beside the other venues that have books."""

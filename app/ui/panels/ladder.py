@@ -7,7 +7,7 @@ from typing import Final
 
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
-from app.domain.ids import Market
+from app.domain.ids import BOOK_MARKETS, Market
 from app.domain.units import ASK, BID
 from app.ui import theme
 from app.ui.panels.band_table import BandTable
@@ -203,7 +203,7 @@ class LadderPanel(Panel):
             self._model.set_link_group(group if isinstance(group, str) and group in LINK_GROUPS else None)
             self._link.show_group(self._model.link_group)
         market, pair, step = state.get("market"), state.get("pair"), state.get("step")
-        if market in {item.value for item in Market}:
+        if market in {item.value for item in BOOK_MARKETS}:
             self._model.show_market(Market(market))
         if isinstance(pair, str) and pair and not self._model.is_led:
             self._model.show_pair(pair)

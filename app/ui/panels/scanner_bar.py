@@ -9,7 +9,7 @@ from PySide6.QtCore import QSize, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
-from app.domain.ids import MarketKind, Venue
+from app.domain.ids import BOOK_KINDS, Venue
 from app.domain.units import DEPTHS_PCT
 from app.ui import theme
 from app.ui.panels.common import LinkButton, plain_label
@@ -52,7 +52,9 @@ class ScannerBar(QWidget):
             lambda _index: self._take(lambda: model.set_depth(self.depth_box.currentData()))
         )
         self.venues = {venue: self._chip(venue.full_name) for venue in Venue}
-        self.kinds = {kind: self._chip(kind.value) for kind in MarketKind}
+        for venue, chip in self.venues.items():
+            chip.setVisible(venue.has_books)  # others are offered once there are rows
+        self.kinds = {kind: self._chip(kind.value) for kind in BOOK_KINDS}
         self.filter = FilterBox(self)
         self.filter.committed.connect(self._on_filter)
         self.scans = self._button("Scans ▾", "Saved scans: columns, sorting and filter under a name")
@@ -150,6 +152,8 @@ class ScannerBar(QWidget):
         self.depth_box.setCurrentIndex(DEPTHS_PCT.index(model.books.depth_pct))
         for venue, chip in self.venues.items():
             chip.setChecked(venue in model.venues)
+            if not venue.has_books:
+                chip.setVisible(model.has_rows(venue))
         for kind, chip in self.kinds.items():
             chip.setChecked(kind in model.kinds)
         shown, total = len(model), model.total
@@ -168,7 +172,8 @@ class ScannerBar(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         """Return what two lines need, so that a wide bar may become narrow again."""
-        heads = (*self.venues.values(), *self.kinds.values(), self.held, self.count, self.link)
+        venues = [chip for chip in self.venues.values() if not chip.isHidden()]
+        heads = (*venues, *self.kinds.values(), self.held, self.count, self.link)
         gap = self._first.spacing()
         first = LIST_WIDTH + gap + sum(widget.minimumSizeHint().width() + gap for widget in heads)
         second = FILTER_WIDTH + sum(tool.minimumSizeHint().width() + gap for tool in self._tools)

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.domain.ids import Venue
+from app.domain.ids import BOOK_VENUES, Venue
 from app.ui import icons, theme
 from app.ui.models.symbol_table import COLUMNS, SymbolTable
 from app.ui.panels.base import Panel
@@ -255,7 +255,7 @@ class SymbolsPanel(Panel):
         """Take what fits of a stored state."""
         header = self._table.horizontalHeader()
         venue = state.get("venue")
-        if venue in {known.value for known in Venue}:
+        if venue in {known.value for known in BOOK_VENUES}:
             self._model.set_venue(Venue(venue))
         favourites = state.get("favourites")
         if isinstance(favourites, list):

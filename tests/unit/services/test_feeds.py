@@ -12,7 +12,7 @@ from app.demo import DemoOptions
 from app.domain.clock import SystemClock
 from app.domain.errors import SettingsError
 from app.domain.health import FeedEvent, FeedHealth
-from app.domain.ids import Market, Venue
+from app.domain.ids import BOOK_MARKETS, BOOK_VENUES, Market, Venue
 from app.paths import Paths
 from app.services.feeds import KITS, load_universe, make_intake, make_session
 from app.services.pipeline import EngineOptions, EngineOutputs, MarketEngine
@@ -25,7 +25,7 @@ from app.venues.feed import Urgency
 
 PAIRS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 COINS = ("BTC", "ETH", "SOL", "PEPE")
-ENABLED = tuple(f"{market.venue.value}.{market.word}.enabled" for market in Market)
+ENABLED = tuple(f"{market.venue.value}.{market.word}.enabled" for market in BOOK_MARKETS)
 SYMBOL = {
     Market.BINANCE_SPOT: "BTCUSDT",
     Market.BINANCE_USDM: "BTCUSDT",
@@ -87,22 +87,22 @@ def symbols_of(universe: Mapping[Market, tuple[object, ...]]) -> dict[Market, in
 
 
 def test_every_venue_has_a_kit_for_all_its_markets() -> None:
-    assert set(KITS) == set(Venue)
+    assert set(KITS) == set(BOOK_VENUES)
     for venue, kit in KITS.items():
         assert kit.venue is venue
         assert kit.markets_of(Settings()) == venue.markets, "everything is on until switched off"
         assert kit.lines, "a book comes on one line at least"
 
 
-@pytest.mark.parametrize("market", Market)
+@pytest.mark.parametrize("market", BOOK_MARKETS)
 def test_each_market_is_switched_by_a_setting_of_its_own(market: Market) -> None:
     settings = Settings()
     settings.override([f"{market.venue.value}.{market.word}.enabled=false"])
     on = {each for kit in KITS.values() for each in kit.markets_of(settings)}
-    assert on == set(Market) - {market}
+    assert on == set(BOOK_MARKETS) - {market}
 
 
-@pytest.mark.parametrize("market", Market)
+@pytest.mark.parametrize("market", BOOK_MARKETS)
 def test_each_market_has_session_intake_and_a_name_for_symbols(market: Market, paths: Paths) -> None:
     kit = KITS[market.venue]
     instrument = kit.guess_instrument(market, SYMBOL[market])
@@ -143,15 +143,15 @@ async def test_all_venues_give_their_lists(venues: Addresses, paths: Paths) -> N
     assert all(each.market is market and each.tick_size for market, listed in universe.items() for each in listed)
 
 
-@pytest.mark.parametrize("away", Venue)
+@pytest.mark.parametrize("away", BOOK_VENUES)
 async def test_a_venue_that_cannot_be_reached_stops_no_other(
     venues: Addresses, away: Venue, closed: str, paths: Paths
 ) -> None:
     whole, _ = await load_universe(settings_for(venues), Paths(paths.base / "before"))
     reached = {**venues, away: unreachable(venues[away], closed)}
     universe, notes = await load_universe(settings_for(reached), paths)
-    assert set(universe) == set(Market), "it is tried again while the program runs"
-    for market in Market:
+    assert set(universe) == set(BOOK_MARKETS), "it is tried again while the program runs"
+    for market in BOOK_MARKETS:
         if market.venue is not away:
             assert universe[market] == whole[market]
         elif market is not Market.HYPERLIQUID_SPOT:
@@ -183,7 +183,7 @@ async def test_with_every_feed_off_a_sentence_says_so(paths: Paths) -> None:
     assert "binance.spot.enabled" in str(caught.value)
 
 
-@pytest.mark.parametrize("market", Market)
+@pytest.mark.parametrize("market", BOOK_MARKETS)
 async def test_a_single_feed_is_enough(market: Market, venues: Addresses, paths: Paths) -> None:
     word = f"{market.venue.value}.{market.word}.enabled"
     universe, notes = await load_universe(settings_for(venues, **{key: key == word for key in ENABLED}), paths)
@@ -194,7 +194,7 @@ async def test_a_single_feed_is_enough(market: Market, venues: Addresses, paths:
 # -- the demo --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("venue", Venue)
+@pytest.mark.parametrize("venue", BOOK_VENUES)
 async def test_a_demo_points_every_address_of_a_venue_to_its_simulator(venue: Venue, venues: Addresses) -> None:
     values = KITS[venue].demo_settings(venues[venue])
     addresses = {key for key in BY_KEY if key.startswith(f"{venue.value}.") and key.endswith("_url")}
@@ -207,7 +207,7 @@ async def test_a_demo_points_every_address_of_a_venue_to_its_simulator(venue: Ve
     assert len(set(values.values())) == len(addresses), "each to one of its own"
 
 
-@pytest.mark.parametrize("venue", Venue)
+@pytest.mark.parametrize("venue", BOOK_VENUES)
 def test_a_simulator_that_does_not_say_an_address_is_not_taken(venue: Venue) -> None:
     with pytest.raises(KeyError):
         KITS[venue].demo_settings({"control": "http://127.0.0.1:1"})
