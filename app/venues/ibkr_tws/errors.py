@@ -37,7 +37,7 @@ HISTORY: Final = 162
 
 DOUBTFUL: Final = frozenset((10089, 10090, 10167))
 """On a line: delayed or partial data may follow; without delayed data none that is wanted."""
-REFUSALS: Final = frozenset((354, 200, LINES_USED_UP, 10186, 10168, COMPETING, 300, 10190, 504))
+REFUSALS: Final = frozenset((200, 322, 354, LINES_USED_UP, 10168, 10186, 10190, COMPETING))
 """On a line: nothing will come."""
 DROPPED: Final = frozenset((502, 504, 507, PORT_CHANGED))
 """The connection is of no use any more."""
@@ -46,6 +46,7 @@ _FARM: Final = (
     "TWS or IB Gateway is asking for its data servers; nothing to do. If it stays so, look at its own connection light."
 )
 _DELAYED: Final = "Delayed quotes are shown and marked as such; live ones need a market data subscription at IBKR."
+_NO_DELAYED: Final = "No live subscription, and delayed quotes are switched off; see the setting ibkr.delayed."
 
 MEANINGS: Final[dict[int, Meaning]] = {
     100: Meaning(_S.FAILED, "All programs on this TWS together ask too often; Fathom waits. Close what else asks it."),
@@ -58,7 +59,7 @@ MEANINGS: Final[dict[int, Meaning]] = {
     201: Meaning(_S.INFO, "The broker rejected an order of another program; the Live Trading panel has the reason."),
     202: Meaning(_S.INFO, "An order of another program was cancelled."),
     203: Meaning(_S.INFO, "This account may not trade that contract; Fathom does not trade."),
-    300: Meaning(_S.FAILED, "TWS does not know that subscription any more; it is made again when needed."),
+    300: Meaning(_S.INFO, "TWS had ended that subscription itself; it is made again when needed."),
     321: Meaning(
         _S.INFO,
         "TWS refuses the question: its API is in Read-Only mode (orders cannot be seen, the rest works), or does not "
