@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from app.domain.account import Source
 from app.domain.broker_health import BrokerHealth
 from app.domain.clock import Clock
+from app.paths import Paths
 from app.portfolio.ledger import Ledger
 from app.services.doctor_checks import machine, portal, stores, tws, venues
 from app.services.doctor_checks.finding import Finding, Rows, State
@@ -63,6 +64,11 @@ class DoctorFiles:
     database: Path
     bans: Path
     pin: Path | None = None
+
+    @classmethod
+    def of(cls, paths: Paths) -> DoctorFiles:
+        """Return the files of a profile."""
+        return cls(base=paths.base, database=paths.database, bans=paths.bans, pin=paths.gateway_certificate)
 
 
 @dataclass(slots=True)
