@@ -3,7 +3,8 @@ prices can have moved in between.
 
 Both are figures of different moments. Allowed is the larger of: what the position moves when its price moves by bid-ask
 spread, by the distance between our price and the one the broker sent, or by 0.25 % (an option: 5 %); plus a cent a unit
-for rounding. A multiplier that is wrong, a missed split or a fill that is not known is far beyond that.
+for rounding; for daily figures also today's commissions, which ours leave out. A multiplier that is wrong, a missed
+split or a fill that is not known is far beyond that.
 """
 
 from __future__ import annotations
@@ -49,10 +50,10 @@ def allowance(contract: Contract, quantity: float, price: Pricing, broker_price:
     return abs(quantity) * (contract.multiplier * move + ROUNDING) + ROUNDING
 
 
-def compare(pairs: Iterable[tuple[str, float | None, float | None]], allowed: float) -> tuple[Difference, ...]:
-    """Return the comparison of each figure (name, ours, broker's) that both know."""
+def compare(pairs: Iterable[tuple[str, float | None, float | None, float]]) -> tuple[Difference, ...]:
+    """Return the comparison of each figure (name, ours, broker's, allowed) that both know."""
     return tuple(
         Difference(name, ours, theirs, allowed)
-        for name, ours, theirs in pairs
+        for name, ours, theirs, allowed in pairs
         if ours is not None and theirs is not None and math.isfinite(ours) and math.isfinite(theirs)
     )

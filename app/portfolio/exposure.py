@@ -71,6 +71,14 @@ class Index:
     price_base: float | None = None
 
 
+def index_contract(ledger: Ledger, symbol: str) -> Contract | None:
+    """Return the stock or index of that symbol, None while none is known."""
+    kinds = (SecType.STOCK, SecType.INDEX, SecType.FUND)
+    named = [each for each in ledger.contracts.values() if each.symbol == symbol and each.sec_type in kinds]
+    named.sort(key=lambda each: (each.currency != "USD", kinds.index(each.sec_type), each.con_id))
+    return named[0] if named and symbol else None
+
+
 def unit_greeks(contract: Contract, quote: Quote | None) -> Greeks:
     """Return the Greeks of one unit; UNKNOWN for an option nothing is told of, and for what has no plain delta."""
     if contract.sec_type in _LINEAR:

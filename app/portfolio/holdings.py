@@ -18,8 +18,8 @@ from app.domain.account import Position, Tag
 from app.domain.contracts import Contract, SecType
 from app.portfolio.beta import Beta
 from app.portfolio.check import Difference, allowance, compare
-from app.portfolio.currency import Rate, RateBook
-from app.portfolio.exposure import Exposure, Index, exposure
+from app.portfolio.currency import Rate, RateBook, base_currency, currency_pairs
+from app.portfolio.exposure import Exposure, Index, exposure, index_contract, underlying_of
 from app.portfolio.ledger import Ledger
 from app.portfolio.pricing import Pricing, pricing
 from app.portfolio.sums import known
@@ -55,7 +55,8 @@ _NOTIONAL: Final = frozenset({SecType.FUTURE, SecType.CFD})
 class Holding:
     """One row. quantity 0: closed today. average: cost of one unit. opened: what was held at the previous close.
 
-    weight: market value in base ÷ net liquidation, a fraction. rate: into base, None when there is none.
+    weight: market value in base ÷ net liquidation, a fraction. rate: into base, None when there is none. allowed: by
+    how much a figure may differ from the broker's, in the contract's currency.
     """
 
     account: str
@@ -72,6 +73,7 @@ class Holding:
     net_liquidation: float | None
     weight: float | None
     exposure: Exposure
+    allowed: float
     checks: tuple[Difference, ...]
 
     @property
@@ -140,6 +142,27 @@ def holdings(
     return rows
 
 
+def lines_wanted(ledger: Ledger, index: str) -> tuple[Contract, ...]:
+    """Return what must be quoted to value a ledger's positions: they, what is behind them, the currencies, the index.
+
+    What is held comes first. index: symbol of what beta-weighted delta is measured in, "" for none.
+    """
+    held = [ledger.contracts.get(key[1], each.contract) for key, each in ledger.positions.items() if each.quantity]
+    wanted = {contract.con_id: contract for contract in held}
+    for contract in held:
+        behind = underlying_of(ledger, contract)
+        if behind is not None:
+            wanted.setdefault(behind.con_id, behind)
+    found = index_contract(ledger, index)
+    if found is not None and held:
+        wanted.setdefault(found.con_id, found)
+    currencies = frozenset(contract.currency for contract in held)
+    for base in {base_currency(ledger, account) for account, _ in ledger.positions} - {""}:
+        for pair in currency_pairs(ledger, currencies - {base}, base):
+            wanted.setdefault(pair.con_id, pair)
+    return tuple(wanted.values())
+
+
 def net_liquidation(ledger: Ledger, account: str) -> float | None:
     """Return an account's net liquidation value in base, None while it is not known."""
     return known(ledger.value(account, Tag.NET_LIQUIDATION)[0])
@@ -181,15 +204,19 @@ def _holding(
         net_liquidation=liquidation,
         weight=weight,
         exposure=exposure(ledger, contract, quantity, price, betas, index, None if rate is None else rate.value),
+        allowed=allowed,
         checks=compare(
             (
-                ("market value", value, position.market_value),
-                ("unrealised P&L", unrealised.own, position.unrealised),
-                ("daily P&L", daily.own, position.daily),
-            ),
-            allowed,
+                ("market value", value, position.market_value, allowed),
+                ("unrealised P&L", unrealised.own, position.unrealised, allowed),
+                ("daily P&L", daily.own, position.daily, allowed + _fees(trades)),
+            )
         ),
     )
+
+
+def _fees(trades: DayTrades | None) -> float:
+    return abs(trades.commission.value or 0.0) if trades is not None else 0.0
 
 
 def _figure(own: float | None, broker: float | None) -> Figure:
