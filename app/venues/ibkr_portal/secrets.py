@@ -12,6 +12,8 @@ _NAMES: Final = (
     "session",
     "sessionId",
     "success",
+    "username",
+    "userName",
     "userId",
     "USER_ID",
     "USER_NAME",
