@@ -26,7 +26,7 @@ from app.portfolio.beta import Beta, beta
 from app.portfolio.hours import ContractHours, Phase
 from app.portfolio.ledger import Ledger
 from app.portfolio.lines import LineBudget, LineGroup
-from app.portfolio.order_events import OrderRecords
+from app.portfolio.order_events import OrderQuery, OrderRecords
 from app.portfolio.pnl_minutes import PnlMinute, pnl_minutes
 from app.services.supervisor import supervise
 from app.venues.broker import BrokerError, BrokerSession
@@ -67,8 +67,8 @@ class Archive(Protocol):
         """Take a minute of an account; returns at once."""
         ...
 
-    async def read_orders(self, start_ns: int, end_ns: int) -> OrderRecords:
-        """Return what was stored of a time (UTC ns). Raises StorageError."""
+    async def read_orders(self, query: OrderQuery) -> OrderRecords:
+        """Return stored orders and fills. Raises StorageError."""
         ...
 
 
@@ -192,7 +192,9 @@ class Brokerage:
         """Put the orders and fills of the last days beneath what the sources tell."""
         now_ns = self._clock.wall_ns()
         try:
-            records = await archive.read_orders(now_ns - _RECALL_NS, now_ns)
+            records = await archive.read_orders(
+                OrderQuery(start_ns=now_ns - _RECALL_NS, end_ns=now_ns + _MINUTE_NS, working=True)
+            )
         except StorageError as error:
             _log.warning("orders of earlier days cannot be read: %s", error)
             return
@@ -218,7 +220,7 @@ class Brokerage:
     def _keep_orders(self, archive: Archive) -> None:
         for desk in self.desks.values():
             records = desk.ledger.orders.take_unsaved()
-            if records.orders or records.executions:
+            if records:
                 archive.write_orders(records)
 
     def _keep_pnl(self, archive: Archive, now_ns: int) -> None:

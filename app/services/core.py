@@ -160,7 +160,7 @@ class Core:
                 group.create_task(self._sample(), name="sampler")
                 group.create_task(self._measure_itself(), name="metrics")
                 group.create_task(self.watch.run(self._clock), name="watch")
-                group.create_task(self.brokerage.run(self._on_report), name="brokerage")
+                group.create_task(self.brokerage.run(self._on_report, self.history), name="brokerage")
                 if self.redis is not None:
                     group.create_task(self.redis.run(), name="redis")
                 for session in self.sessions.values():

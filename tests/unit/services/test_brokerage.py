@@ -20,7 +20,7 @@ from app.domain.health import FeedEvent, FeedEventKind, LinkState
 from app.domain.orders import Execution, ExecutionSeen, Side
 from app.domain.quotes import QuoteField, QuoteUpdate
 from app.portfolio.lines import LineGroup
-from app.portfolio.order_events import OrderRecords
+from app.portfolio.order_events import OrderQuery, OrderRecords
 from app.portfolio.pnl_minutes import PnlMinute
 from app.services import brokerage
 from app.services.broker_desks import client_id
@@ -114,8 +114,8 @@ class Store:
     def write_pnl(self, row: PnlMinute) -> None:
         self.pnl.append(row)
 
-    async def read_orders(self, start_ns: int, end_ns: int) -> OrderRecords:
-        assert start_ns < end_ns
+    async def read_orders(self, query: OrderQuery) -> OrderRecords:
+        assert query.working
         if self.records is None:
             raise StorageError("the database is away")
         return self.records
