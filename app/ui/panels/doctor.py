@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Hashable
-from typing import Any
+from typing import Any, Final
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QGuiApplication, QPalette
+from PySide6.QtGui import QGuiApplication, QPalette, QResizeEvent
 from PySide6.QtWidgets import (
+    QBoxLayout,
     QCheckBox,
     QFrame,
     QHBoxLayout,
@@ -25,6 +26,8 @@ from app.ui.panels.doctor_card import ServiceCard
 from app.ui.statusbar import ElidedLabel
 from app.viewmodels.doctor import SERVICES, DoctorModel
 
+NARROW: Final = 460
+
 Spawn = Callable[[Coroutine[Any, Any, Any], str], None]
 
 
@@ -40,7 +43,10 @@ class DoctorPanel(Panel):
         self._summary.setAccessibleName("Outcome")
         self._progress = QProgressBar(self)
         self._progress.setTextVisible(False)
-        self._progress.setMaximumHeight(4)
+        self._progress.setStyleSheet("min-height: 3px; max-height: 3px; border: 0;")
+        policy = self._progress.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self._progress.setSizePolicy(policy)
         self._progress.setAccessibleName("Services looked at")
         self.run_button = QPushButton("Run again", self)
         self.run_button.setToolTip("Look at everything anew; nothing is changed by it")
@@ -69,23 +75,35 @@ class DoctorPanel(Panel):
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
         self._scroll.setWidget(holder)
+        self._head = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._lay_out()
         self._restyle(theme.current())
         theme.notifier().changed.connect(self._restyle)
 
     def _lay_out(self) -> None:
-        head = QHBoxLayout()
+        buttons = QHBoxLayout()
+        buttons.setSpacing(6)
+        for widget in (self.filter_box, self.copy_button, self.run_button):
+            buttons.addWidget(widget)
+        head = self._head
         head.setContentsMargins(8, 6, 8, 4)
         head.setSpacing(6)
         head.addWidget(self._summary, 1)
-        for widget in (self.filter_box, self.copy_button, self.run_button):
-            head.addWidget(widget)
+        head.addLayout(buttons)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(head)
         layout.addWidget(self._progress)
         layout.addWidget(self._scroll, 1)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Put the buttons beneath the outcome where there is little width."""
+        super().resizeEvent(event)
+        narrow = self.width() < NARROW
+        direction = QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight
+        if self._head.direction() != direction:
+            self._head.setDirection(direction)
 
     # -- work ----------------------------------------------------------------------------------------------------
 

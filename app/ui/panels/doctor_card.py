@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from PySide6.QtCore import Qt, QUrl
@@ -15,6 +16,8 @@ from app.viewmodels.doctor import LIGHTS, WORDS, Finding, Service, State
 
 MARKS: Final = {State.OK: "●", State.WARN: "◐", State.FAIL: "■", State.OFF: "○", State.UNKNOWN: "◌"}
 CHECK_WIDTH: Final = 92
+_FINGERPRINT: Final = re.compile(r"\b(?:[0-9A-F]{2}:){31}[0-9A-F]{2}\b")
+"""Hex pairs are one word to a label: it may break them at a colon."""
 
 
 class ServiceCard(QFrame):
@@ -104,7 +107,7 @@ class ServiceCard(QFrame):
 
     def _words(self, text: str) -> QLabel:
         label = plain_label(self)
-        label.setText(text)
+        label.setText(_FINGERPRINT.sub(lambda found: found.group().replace(":", ":\u200b"), text))
         label.setWordWrap(True)
         label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         label.setMinimumWidth(80)
