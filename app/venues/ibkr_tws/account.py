@@ -37,7 +37,8 @@ class Accounts:
         self._take_accounts(tws.accounts())
         held: dict[str, list[ib_async.Position]] = {account: [] for account in self._accounts}
         for raw in tws.positions():
-            held.setdefault(raw.account, []).append(raw)
+            if raw.account in held:
+                held[raw.account].append(raw)
         for account, positions in held.items():
             self._outbox.put(PositionsListed(account, tuple(to_position(raw) for raw in positions if raw.position)))
         self._outbox.flush()

@@ -6,7 +6,7 @@ tick at a time, and hiding the state between would hide real ones too. Delay is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
@@ -43,12 +43,17 @@ _NO_PRICE: Final = -1.0
 
 
 class TickerReader:
-    """What was last told of one ticker."""
+    """What was last told of one ticker.
 
-    __slots__ = ("_contract", "_greeks", "_raw", "_told")
+    before: figures that an earlier line told; those that do not come with the first news of this one are told as NaN,
+    so that no old price passes for a new one.
+    """
 
-    def __init__(self, contract: Contract) -> None:
+    __slots__ = ("_before", "_contract", "_greeks", "_raw", "_told")
+
+    def __init__(self, contract: Contract, before: Iterable[int] = ()) -> None:
         self._contract = contract
+        self._before = frozenset(before)
         self._raw: tuple[Any, ...] = ()
         self._told: dict[int, float] = {}
         self._greeks: object = None
@@ -75,7 +80,15 @@ class TickerReader:
         if self._contract.sec_type.is_option and (_Q.CALL_OPEN_INTEREST in news or _Q.PUT_OPEN_INTEREST in news):
             own = _Q.CALL_OPEN_INTEREST if self._contract.right is Right.CALL else _Q.PUT_OPEN_INTEREST
             self._note(_Q.OPEN_INTEREST, told.get(own, NAN), told, news)
+        if self._before and news:
+            news = dict.fromkeys(self._before, NAN) | news
+            self._before = frozenset()
         return (trade_ns(raw[26], raw[27]) if _Q.LAST in news else 0), news
+
+    @property
+    def fields(self) -> frozenset[int]:
+        """Return the figures that are known at the other end, from this line or an earlier one."""
+        return self._before | self._told.keys()
 
     @staticmethod
     def _note(quote_field: int, value: float, told: dict[int, float], news: dict[int, float]) -> None:

@@ -1,0 +1,273 @@
+"""Market data lines: which are open, which TWS refuses and until when, and their quotes.
+
+A refused line is freed and told once. It is asked for again when there is a reason to hope: the connection is new, the
+user asks, or time has passed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import ib_async
+
+from app.domain.account import LineRefused
+from app.domain.broker_health import BrokerHealth
+from app.domain.clock import Clock
+from app.domain.contracts import Contract, SecType
+from app.domain.quotes import DataKind, QuoteField, QuoteUpdate
+from app.domain.units import NS_PER_S
+from app.venues.broker import BrokerError
+from app.venues.ibkr_tws import errors
+from app.venues.ibkr_tws.convert import from_contract
+from app.venues.ibkr_tws.convert_quotes import TickerReader
+from app.venues.ibkr_tws.options import TwsOptions
+from app.venues.ibkr_tws.outbox import Outbox
+from app.venues.ibkr_tws.questions import Questions
+from app.venues.ibkr_tws.readonly import ReadOnlyTws
+
+GENERIC_TICKS: Final = {
+    SecType.STOCK: "100,101,104,106,165,233,236",
+    SecType.INDEX: "100,101,104,106",
+    SecType.OPTION: "100,101",
+    SecType.FUTURE: "588",
+}
+"""What is asked for besides prices: volumes and interest of options, volatilities, 52 weeks, last trades, shortable."""
+_HOLD_S: Final = 600.0
+_SHORT_HOLD_S: Final = 60.0
+_REMEMBERED: Final = 2000
+_PRICES: Final = frozenset((QuoteField.BID, QuoteField.ASK, QuoteField.LAST, QuoteField.CLOSE, QuoteField.MARK))
+_OVER: Final = "all market data lines of the budget are in use"
+
+
+@dataclass(slots=True)
+class _Line:
+    """One open line. doubt: TWS' warning that perhaps nothing will come, to be judged at `judge_ns` (monotonic)."""
+
+    contract: Contract
+    raw: ib_async.Contract
+    request: int
+    reader: TickerReader
+    generic: bool
+    doubt: tuple[int, str] | None = None
+    judge_ns: int = 0
+
+
+class Lines:
+    """The lines of one session over its connections."""
+
+    def __init__(
+        self, options: TwsOptions, outbox: Outbox, health: BrokerHealth, clock: Clock, questions: Questions
+    ) -> None:
+        self._options = options
+        self._outbox = outbox
+        self._health = health
+        self._clock = clock
+        self._questions = questions
+        self._tws: ReadOnlyTws | None = None
+        self._wanted: dict[int, Contract] = {}
+        self._lines: dict[int, _Line] = {}
+        self._by_request: dict[int, _Line] = {}
+        self._by_ticker: dict[ib_async.Ticker, _Line] = {}
+        self._refused: dict[int, tuple[int, int]] = {}
+        """Code, and monotonic ns until which it is not asked again, by con_id."""
+        self._over: set[int] = set()
+        self._routed: dict[int, Contract] = {}
+        self._routing: dict[int, asyncio.Task[None]] = {}
+        self._fields: dict[int, frozenset[int]] = {}
+        """Figures that ended lines have told."""
+        health.lines_limit = options.lines_limit
+
+    # -- what is wanted --------------------------------------------------------------------------------------------
+
+    def want(self, contracts: Sequence[Contract]) -> None:
+        """Quote exactly these, the most important first."""
+        self._wanted = {each.con_id: each for each in contracts if each.con_id > 0 and each.sec_type is not SecType.BAG}
+        self._over &= self._wanted.keys()
+        self._sync()
+
+    def attach(self, tws: ReadOnlyTws) -> None:
+        """Open all on a new connection."""
+        self._tws = tws
+        tws.market_data_type(DataKind.DELAYED if self._options.delayed else DataKind.LIVE)
+        self._refused.clear()
+        self._over.clear()
+        self._health.competing = False
+        self._sync()
+
+    async def detach(self) -> None:
+        """Forget what was open: the connection is gone."""
+        self._tws = None
+        for line in list(self._lines.values()):
+            self._forget(line)
+        routing = list(self._routing.values())
+        for task in routing:
+            task.cancel()
+        await asyncio.gather(*routing, return_exceptions=True)
+        self._routing.clear()
+        self._health.lines_open = 0
+
+    def restart(self) -> None:
+        """Open all anew on the same connection: TWS has lost them."""
+        for line in list(self._lines.values()):
+            self._close(line)
+        self.retry()
+
+    def retry(self) -> None:
+        """Ask again for what was refused."""
+        self._refused.clear()
+        self._over.clear()
+        self._sync()
+
+    def tick(self) -> None:
+        """Judge warned lines and ask again for refused ones whose time has come; called each second."""
+        now_ns = self._clock.monotonic_ns()
+        for line in [line for line in self._lines.values() if line.doubt is not None and line.judge_ns <= now_ns]:
+            code, text = line.doubt or (0, "")
+            self._refuse(line.contract.con_id, code, text, _HOLD_S)
+        expired = [con_id for con_id, (_, until_ns) in self._refused.items() if until_ns <= now_ns]
+        probed = False
+        for con_id in expired:
+            if self._refused[con_id][0] == errors.COMPETING:
+                if probed:
+                    continue  # one line shows whether the other login is gone
+                probed = True
+            del self._refused[con_id]
+        if expired:
+            self._sync()
+        self._outbox.flush()
+
+    # -- opening and closing ---------------------------------------------------------------------------------------
+
+    def _sync(self) -> None:
+        tws = self._tws
+        if tws is None:
+            return
+        chosen: dict[int, Contract] = {}
+        for con_id, contract in self._wanted.items():
+            if con_id in self._refused:
+                continue
+            if len(chosen) < self._options.lines_limit:
+                chosen[con_id] = contract
+                self._over.discard(con_id)
+            elif con_id not in self._over:
+                self._over.add(con_id)
+                self._outbox.put(LineRefused(con_id, 0, _OVER, limit=True))
+        for line in [line for con_id, line in self._lines.items() if con_id not in chosen]:
+            self._close(line)
+        for con_id, contract in chosen.items():
+            if con_id not in self._lines:
+                self._begin(tws, contract)
+        self._health.lines_open = len(self._lines)
+        self._outbox.flush()
+
+    def _begin(self, tws: ReadOnlyTws, contract: Contract) -> None:
+        routed = self._routed.get(contract.con_id, contract)
+        if self._questions.needs_routing(routed):
+            if contract.con_id not in self._routing:
+                self._routing[contract.con_id] = asyncio.ensure_future(self._route(contract))
+            return
+        self._open(tws, routed, generic=True)
+
+    async def _route(self, contract: Contract) -> None:
+        """Learn the exchange of a contract, then open its line if it is still wanted."""
+        try:
+            self._routed[contract.con_id] = await self._questions.routed(contract)
+        except BrokerError as error:
+            self._hold(contract.con_id, 200, str(error), _SHORT_HOLD_S)
+        finally:
+            self._routing.pop(contract.con_id, None)
+        self._sync()
+
+    def _open(self, tws: ReadOnlyTws, contract: Contract, *, generic: bool) -> None:
+        raw = from_contract(contract)
+        request, ticker = tws.start_line(raw, GENERIC_TICKS.get(contract.sec_type, "") if generic else "")
+        reader = TickerReader(contract, self._fields.get(contract.con_id, ()))
+        line = _Line(contract, raw, request, reader, generic)
+        self._lines[contract.con_id] = self._by_request[request] = self._by_ticker[ticker] = line
+
+    def _close(self, line: _Line) -> None:
+        if self._tws is not None:
+            self._tws.end_line(line.request, line.raw)
+        self._forget(line)
+
+    def _forget(self, line: _Line) -> None:
+        con_id = line.contract.con_id
+        self._lines.pop(con_id, None)
+        self._by_request.pop(line.request, None)
+        self._by_ticker = {ticker: other for ticker, other in self._by_ticker.items() if other is not line}
+        self._fields.pop(con_id, None)
+        self._fields[con_id] = line.reader.fields
+        while len(self._fields) > _REMEMBERED:
+            self._fields.pop(next(iter(self._fields)))
+
+    # -- refusals --------------------------------------------------------------------------------------------------
+
+    def on_message(self, request: int, code: int, text: str) -> bool:
+        """Take a message; return whether it was about a line."""
+        line = self._by_request.get(request)
+        if line is None:
+            return False
+        con_id = line.contract.con_id
+        if code == errors.COMPETING:
+            self._health.competing = True
+            self._refuse(con_id, code, text, self._options.competing_every_s)
+        elif code in errors.DOUBTFUL and self._options.delayed:
+            line.doubt = (code, text)
+            line.judge_ns = self._clock.monotonic_ns() + int(self._options.quiet_s * NS_PER_S)
+        elif code == errors.READ_ONLY and line.generic and self._tws is not None:
+            self._close(line)  # such a contract has no such extra figures; its prices may come without them
+            self._open(self._tws, line.contract, generic=False)
+        elif code in errors.REFUSALS or code in errors.DOUBTFUL or code == errors.READ_ONLY:
+            self._refuse(con_id, code, text, _SHORT_HOLD_S if code == errors.LINES_USED_UP else _HOLD_S)
+        return True
+
+    def _refuse(self, con_id: int, code: int, text: str, hold_s: float) -> None:
+        line = self._lines.get(con_id)
+        if line is not None:
+            self._close(line)
+        self._hold(con_id, code, text, hold_s)
+        self._health.lines_open = len(self._lines)
+
+    def _hold(self, con_id: int, code: int, text: str, hold_s: float) -> None:
+        self._refused[con_id] = (code, self._clock.monotonic_ns() + int(hold_s * NS_PER_S))
+        while len(self._refused) > _REMEMBERED:
+            self._refused.pop(next(iter(self._refused)))
+        said = errors.notice(code, text)
+        reason = f"{said.advice} (TWS {code}: {said.text})"
+        self._outbox.put(LineRefused(con_id, code, reason, limit=code == errors.LINES_USED_UP))
+
+    # -- quotes ----------------------------------------------------------------------------------------------------
+
+    def on_tickers(self, tickers: set[ib_async.Ticker]) -> None:
+        """Take the tickers of a packet that changed."""
+        updates = []
+        for ticker in tickers:
+            line = self._by_ticker.get(ticker)
+            if line is None:
+                continue
+            event_ns, news = line.reader.read(ticker)
+            if not news:
+                continue
+            updates.append(QuoteUpdate(line.contract.con_id, event_ns, news))
+            if (line.doubt is not None or self._health.competing) and any(
+                news.get(price, 0.0) > 0.0 for price in _PRICES
+            ):
+                self._flows(line, ticker.marketDataType)
+        if updates:
+            self._outbox.sink.on_quotes(self._outbox.stamp(), updates)
+
+    def _flows(self, line: _Line, kind: int) -> None:
+        """A price came: it is no line to be freed, and when it is live, no other login keeps the data."""
+        line.doubt = None
+        if self._health.competing and kind in (DataKind.LIVE, DataKind.FROZEN):
+            self._health.competing = False
+            asyncio.get_running_loop().call_soon(self._release)
+
+    def _release(self) -> None:
+        held = [con_id for con_id, (code, _) in self._refused.items() if code == errors.COMPETING]
+        for con_id in held:
+            del self._refused[con_id]
+        self._sync()
