@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum, StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Field(IntEnum):
@@ -17,6 +17,10 @@ class Field(IntEnum):
     a fraction). VOLUME is 24 h turnover in quote currency (USD), BASE_VOLUME the same in quoted units. FUNDING is the
     rate of one interval as a fraction, FUNDING_HOURS that interval, NEXT_FUNDING_MS UTC epoch ms. OPEN_INTEREST is in
     quoted units and counts one side, OPEN_INTEREST_USD the same in USD.
+
+    Of stocks: CHANGE_PCT is against the previous close (PREVIOUS), HIGH, LOW and BASE_VOLUME (shares as sent) are the
+    day's, VOLUME is about the day's turnover in USD. HALTED: 0 trading, 1 halted, 2 halted for volatility. DATA_KIND is
+    a `DataKind`. PHASE is a `Phase`. GAP_PCT is percent against the close before. Venues of coins have none of these.
     """
 
     LAST = 0
@@ -37,6 +41,34 @@ class Field(IntEnum):
     NEXT_FUNDING_MS = 15
     OPEN_INTEREST = 16
     OPEN_INTEREST_USD = 17
+    HALTED = 18
+    DATA_KIND = 19
+    PHASE = 20
+    GAP_PCT = 21
+
+
+STOCK_FIELDS: Final = frozenset({Field.HALTED, Field.DATA_KIND, Field.PHASE, Field.GAP_PCT})
+"""Figures that only stocks have."""
+
+
+class Phase(IntEnum):
+    """Part of a trading day of a stock; the number is what arrays hold."""
+
+    CLOSED = 0
+    PRE = 1
+    RTH = 2
+    POST = 3
+    OVERNIGHT = 4
+
+    @property
+    def word(self) -> str:
+        """Name as shown: CLOSED, PRE, RTH, POST, OVERNIGHT."""
+        return self.name
+
+    @property
+    def trades(self) -> bool:
+        """Return whether something can be traded in it."""
+        return self is not Phase.CLOSED
 
 
 class TickerUpdate(NamedTuple):

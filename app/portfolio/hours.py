@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.domain.contracts import ContractDetails, Session
+from app.domain.market import Phase as Phase
 from app.domain.units import NS_PER_S
 
 NEW_YORK: Final = ZoneInfo("America/New_York")
@@ -33,26 +34,6 @@ _HALF_POST_END: Final = time(17, 0)
 _ONE_DAY: Final = timedelta(days=1)
 _LONGEST_NS: Final = 100 * 86_400 * NS_PER_S
 """No broker lists the hours of more days than that."""
-
-
-class Phase(IntEnum):
-    """Part of a trading day; the number is what arrays hold, `word` is for people."""
-
-    CLOSED = 0
-    PRE = 1
-    RTH = 2
-    POST = 3
-    OVERNIGHT = 4
-
-    @property
-    def word(self) -> str:
-        """Name as shown: CLOSED, PRE, RTH, POST, OVERNIGHT."""
-        return self.name
-
-    @property
-    def trades(self) -> bool:
-        """Return whether something can be traded in it."""
-        return self is not Phase.CLOSED
 
 
 class Basis(StrEnum):

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET
 
 from app.domain.errors import BadFrameError
-from app.domain.market import Field, Liquidation, PositionSide
+from app.domain.market import STOCK_FIELDS, Field, Liquidation, PositionSide
 from app.domain.units import NS_PER_MS
 from app.venues.bybit.messages import (
     Answer,
@@ -106,7 +106,7 @@ _OPEN_INTEREST: Final = (
     ("singleOpenInterest", "openInterest", Field.OPEN_INTEREST),
     ("singleOpenInterestValue", "openInterestValue", Field.OPEN_INTEREST_USD),
 )
-LINEAR_FIELDS: Final = frozenset(int(field) for field in Field)
+LINEAR_FIELDS: Final = frozenset(int(field) for field in Field if field not in STOCK_FIELDS)
 SPOT_FIELDS: Final = frozenset(
     int(field)
     for field in (Field.LAST, Field.PREVIOUS, Field.CHANGE_PCT, Field.VOLUME, Field.BASE_VOLUME, Field.HIGH, Field.LOW)

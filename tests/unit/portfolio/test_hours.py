@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.contracts import Contract, ContractDetails, Session
+from app.domain.market import Phase
 from app.domain.units import NS_PER_S
 from app.portfolio.hours import (
     NEW_YORK,
     Basis,
     ContractHours,
-    Phase,
     calendar_spell,
     half_days_of,
     phases,
