@@ -138,8 +138,8 @@ class Core:
             on_hot=self._set_hot,
             on_notice=outputs.on_notice,
         )
-        self._broker_outputs = BrokerOutputs(on_event=self._on_event, on_raw=self._record)
-        self.brokerage = make_brokerage(settings, paths, clock, self._broker_outputs)
+        self.broker_outputs = BrokerOutputs(on_event=self._on_event, on_raw=self._record)
+        self.brokerage = make_brokerage(settings, paths, clock, self.broker_outputs)
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -193,6 +193,7 @@ class Core:
                 "started_ns": now_ns,
                 "sample_ms": self._settings.whole("books.sample_ms"),
                 "universe": universe_to_json(self._universe),
+                "brokers": [source.feed for source in self.brokerage.desks],
             }
             self._recorder = Recorder(self._record_to, header, self._outputs.on_notice)
             remembered.record(self.engines, self._recorder, now_ns)

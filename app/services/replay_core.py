@@ -9,6 +9,8 @@ from app.domain.clock import Clock
 from app.domain.health import FeedEvent, FeedHealth, LinkHealth, LinkState
 from app.domain.ids import Market
 from app.services.alerting import Notification
+from app.services.broker_replay import BrokerReplay
+from app.services.brokerage import BrokerOutputs
 from app.services.feeds import make_intake
 from app.services.pipeline import EngineOptions, EngineOutputs, MarketEngine
 from app.services.recording import Replayer, sample_ms_of, started_ns_of, streams_noted_in, universe_of
@@ -56,6 +58,13 @@ class ReplayCore:
             self.engines[market] = MarketEngine(feed, instruments, options, outputs, health, make_intake)
         noted = streams_noted_in(recording)
         self.watch = Watch(settings, self.engines, lambda: self.feeds, folder / "alerts.json", deliver=on_alert)
+        self.broker_outputs = BrokerOutputs(on_event=on_event)
+        broker = BrokerReplay(recording, recording.path.name, clock, self.broker_outputs, settings.whole("ibkr.lines"))
+        self.brokerage = broker.brokerage
         self.replayer = Replayer(
-            self.engines, started_ns_of(recording), streams_noted=noted, on_time=self.watch.advance
+            self.engines,
+            started_ns_of(recording),
+            streams_noted=noted,
+            on_time=self.watch.advance,
+            on_broker=broker.feed,
         )
