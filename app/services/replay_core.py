@@ -59,7 +59,7 @@ class ReplayCore:
         noted = streams_noted_in(recording)
         self.watch = Watch(settings, self.engines, lambda: self.feeds, folder / "alerts.json", deliver=on_alert)
         self.broker_outputs = BrokerOutputs(on_event=on_event)
-        broker = BrokerReplay(recording, recording.path.name, clock, self.broker_outputs, settings.whole("ibkr.lines"))
+        broker = BrokerReplay(recording, clock, self.broker_outputs, settings.whole("ibkr.lines"))
         self.brokerage = broker.brokerage
         self.replayer = Replayer(
             self.engines,
