@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from app.sim.ibkr.world import LIVE_ACCOUNT, PAPER_ACCOUNT
 from app.sim.portal.faults import FAULTS, Fault, read_fault
 from app.sim.portal.pacing import PortalLimits
-from app.sim.run_options import RunOptions, add_run_arguments, run_values
+from app.sim.run_options import OptionsError, RunOptions
 
 FASTEST_RATE = 20.0
+SECOND_ACCOUNT = "DU7654321"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,14 +23,15 @@ class PortalSimOptions(RunOptions[Fault]):
     logged_in: the browser login is done. brokerage_open: the brokerage session came with it. competing: another
     program with the same user holds it. sts_s: how late `sts` comes. pieces_s: how much later the second half of a
     contract's fields comes. bytes_every: each so-manieth frame goes as bytes (0: none). key_file keeps the certificate.
-    smd_needs_lookup: derivatives that were never looked up stay silent. Times in seconds.
+    smd_needs_lookup: derivatives that were never looked up stay silent. idle_s: when a session without requests ends.
+    history_s: how long bars take. `rate` is how busy orders are. Times in seconds.
     """
 
+    accounts: tuple[str, ...] = (PAPER_ACCOUNT,)
+    always_open: bool = True
     logged_in: bool = True
     brokerage_open: bool = True
     competing: bool = False
-    live_account: bool = False
-    second_account: bool = False
     expired_certificate: bool = False
     key_file: Path | None = None
     sts_s: float = 0.05
@@ -46,29 +50,44 @@ class PortalSimOptions(RunOptions[Fault]):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the simulator's options to a command."""
-    add_run_arguments(
-        parser,
-        ports="port of https and wss; the control address takes the next",
-        symbols="not used here",
-        fault_example="drop@5 or penalty:20@10",
-        fault_names=FAULTS,
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=0, help="port of https and wss; the control address takes the next one (0: any)"
     )
+    parser.add_argument("--seed", type=int, default=1, help="equal seeds give equal markets (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=1.0, help="how busy orders are (default: %(default)s)")
+    parser.add_argument("--two-accounts", action="store_true", help="let the login have a second account")
+    parser.add_argument("--live", action="store_true", help=f"call the account {LIVE_ACCOUNT}, as a live one")
+    parser.add_argument("--market-hours", action="store_true", help="let quotes rest outside trading hours")
     add_portal_arguments(parser)
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME[:ARG[,ARG]]@SECONDS",
+        help=f"let something go wrong, e.g. drop@5 or penalty:20@10; names: {', '.join(FAULTS)}",
+    )
+    parser.add_argument("--die-with-stdin", action="store_true", help="end when standard input is closed")
 
 
 def add_portal_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what only this simulator can be told."""
-    parser.add_argument("--logged-out", action="store_true", help="wait for POST /login at the control address")
-    parser.add_argument("--brokerage-closed", action="store_true", help="begin without a brokerage session")
-    parser.add_argument("--competing", action="store_true", help="another program holds the brokerage session")
-    parser.add_argument("--expired-certificate", action="store_true", help="show a certificate that is no longer valid")
-    parser.add_argument("--key-file", type=Path, metavar="FILE", help="keep key and certificate here between runs")
-    parser.add_argument("--smd-life", type=float, default=600.0, metavar="S", help="seconds a quote stream lives")
-    parser.add_argument("--sts-delay", type=float, default=0.05, metavar="S", help="seconds until the first sts frame")
+    group = parser.add_argument_group("the gateway")
+    group.add_argument("--logged-out", action="store_true", help="wait for POST /login at the control address")
+    group.add_argument("--brokerage-closed", action="store_true", help="begin without a brokerage session")
+    group.add_argument("--competing", action="store_true", help="another program holds the brokerage session")
+    group.add_argument("--expired-certificate", action="store_true", help="show a certificate that is no longer valid")
+    group.add_argument("--key-file", type=Path, metavar="FILE", help="keep key and certificate here between runs")
+    group.add_argument("--smd-life", type=float, default=600.0, metavar="S", help="seconds a quote stream lives")
+    group.add_argument("--sts-delay", type=float, default=0.05, metavar="S", help="seconds until the first sts frame")
+    group.add_argument("--penalty", type=float, default=600.0, metavar="S", help="seconds in the penalty box")
 
 
-def portal_values(args: argparse.Namespace) -> dict[str, object]:
+def portal_values(args: argparse.Namespace) -> dict[str, Any]:
     """Return the values of what only this simulator can be told, by name."""
+    for name, value in (("smd-life", args.smd_life), ("sts-delay", args.sts_delay), ("penalty", args.penalty)):
+        if not 0.0 <= value < 1e9:
+            raise OptionsError(f"expected {name} of 0 or more seconds, was {value:g}")
     return {
         "logged_in": not args.logged_out,
         "brokerage_open": not args.brokerage_closed,
@@ -77,10 +96,27 @@ def portal_values(args: argparse.Namespace) -> dict[str, object]:
         "key_file": args.key_file,
         "smd_life_s": args.smd_life,
         "sts_s": args.sts_delay,
+        "limits": PortalLimits(penalty_s=args.penalty),
     }
 
 
 def options_from(args: argparse.Namespace) -> PortalSimOptions:
     """Return options from parsed arguments; raise OptionsError or FaultError with a clear sentence."""
-    shared = run_values(args, port_count=2, fastest_rate=FASTEST_RATE, read_fault=read_fault)
-    return PortalSimOptions(**shared, **portal_values(args))  # type: ignore[arg-type] # named as the options are
+    if not 0 <= args.port <= 65_534:
+        raise OptionsError(f"expected a port from 0 to 65534, was {args.port}")
+    if args.seed < 0:
+        raise OptionsError(f"expected a seed of 0 or more, was {args.seed}")
+    if not 0.0 <= args.rate <= FASTEST_RATE:
+        raise OptionsError(f"expected a rate from 0 to {FASTEST_RATE:g}, was {args.rate:g}")
+    first = LIVE_ACCOUNT if args.live else PAPER_ACCOUNT
+    return PortalSimOptions(
+        host=args.host,
+        port=args.port,
+        seed=args.seed,
+        rate=args.rate,
+        faults=tuple(read_fault(text) for text in args.fault),
+        die_with_stdin=args.die_with_stdin,
+        accounts=(first, SECOND_ACCOUNT) if args.two_accounts else (first,),
+        always_open=not args.market_hours,
+        **portal_values(args),
+    )

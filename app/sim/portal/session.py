@@ -33,6 +33,7 @@ class GatewaySession:
     logins: int = 0
     accounts_asked: bool = False
     portfolio_asked: bool = False
+    orders_asked: bool = False
     orders_primed: bool = False
     orders_filtered: bool = False
     looked_up: set[int] = field(default_factory=set)
@@ -71,7 +72,7 @@ class GatewaySession:
     def end_brokerage(self) -> None:
         """End the brokerage session only, and what was prepared in it."""
         self.established = False
-        self.accounts_asked = self.orders_primed = self.orders_filtered = False
+        self.accounts_asked = self.orders_asked = self.orders_primed = self.orders_filtered = False
         self.looked_up.clear()
 
     def login(self) -> None:
