@@ -62,6 +62,12 @@ class Extremes:
         at = self._slot % self._size
         return np.fmin(closed_low[:n], self._low[at, :n]), np.fmax(closed_high[:n], self._high[at, :n])
 
+    def forget(self, rows: BoolArray) -> None:
+        """Forget everything about the rows of a mask [n]."""
+        for each in (self._low, self._high):
+            each[:, : rows.size][:, rows] = np.nan
+        self._close()
+
     def _turn(self, slot: int) -> None:
         first = slot if self._slot is None else max(self._slot + 1, slot - self._size + 1)
         for passed in range(first, slot + 1):
@@ -131,6 +137,11 @@ class Normal:
         self._ring = widened(self._ring, capacity, np.nan)
         self.median = widened(self.median, capacity, np.nan)
 
+    def forget(self, rows: BoolArray) -> None:
+        """Begin anew for the rows of a mask [n]."""
+        self._ring[:, : rows.size][:, rows] = np.nan
+        self.median[: rows.size][rows] = np.nan
+
     def take(self, values: FloatArray) -> None:
         """Add one figure for each of the first rows; NaN adds nothing but ages what is held."""
         n = values.size
@@ -172,6 +183,6 @@ class Trigger:
         rows: list[int] = np.flatnonzero(hits).tolist()
         return rows
 
-    def arm_all(self) -> None:
-        """Arm every row; cooldowns go on."""
-        self._armed[:] = True
+    def arm(self, rows: BoolArray) -> None:
+        """Arm the rows of a mask [n]; cooldowns go on."""
+        self._armed[: rows.size][rows] = True

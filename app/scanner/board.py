@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.domain.ids import Market
-from app.domain.market import HOURS_PER_YEAR, Field, Liquidation, PositionSide, TickerUpdate
+from app.domain.market import HOURS_PER_YEAR, Field, Liquidation, Phase, PositionSide, TickerUpdate
+from app.domain.quotes import DataKind
 from app.domain.units import NS_PER_MINUTE, NS_PER_S
 from app.scanner.columns import FIGURES, Column, Derived
 
@@ -31,6 +32,8 @@ _TOLD_CHANGE, _TOLD_INTEREST_USD = _SHOWN, _SHOWN + 1
 """Hidden rows: what venues say of figures that the board can also work out."""
 _HIDDEN: Final = 2
 _LONG, _SHORT = 0, 1
+_SESSIONS: Final = np.array([*(phase.word for phase in Phase), ""], np.str_)
+"""Words of `Phase` by number; the last is for what has no sessions."""
 
 
 class Board:
@@ -39,6 +42,8 @@ class Board:
     values: float64 [len(Field) + len(Derived), capacity], NaN unknown; prices and amounts as in `Field`.
     updated_ns: int64 [capacity], UTC ns at which the venue last told anything about the row, 0: never.
     market_codes: int8 [capacity], the row's market as its place in `MARKETS`.
+    listed: bool [capacity], whether the row is still of interest; one that is not has no figures.
+    notes: by row, lines of outside text to be shown with it.
     revision moves with every news, listing_revision with every new row. dropped: rows or figures that had no place.
     """
 
@@ -52,6 +57,8 @@ class Board:
         self.values: FloatArray
         self.updated_ns: IntArray
         self.market_codes: npt.NDArray[np.int8]
+        self.listed: npt.NDArray[np.bool_]
+        self.notes: dict[int, tuple[str, ...]] = {}
         self._cells: FloatArray
         self._liquidated: FloatArray
         self._rows: dict[Market, dict[str, int]] = {market: {} for market in Market}
@@ -66,7 +73,9 @@ class Board:
         updated_ns = np.zeros(capacity, np.int64)
         liquidated = np.zeros((2, _MINUTES, capacity))
         codes = np.zeros(capacity, np.int8)
+        listed = np.ones(capacity, np.bool_)
         if held:
+            listed[:held] = self.listed[:held]
             codes[:held] = self.market_codes[:held]
             cells[:, :held] = self._cells[:, :held]
             updated_ns[:held] = self.updated_ns[:held]
@@ -76,6 +85,7 @@ class Board:
         self.values = cells[:_SHOWN]
         self.updated_ns = updated_ns
         self.market_codes = codes
+        self.listed = listed
         self._liquidated = liquidated
         self._liquidated_sum = liquidated.sum(axis=1)
         # one write into a memoryview costs half of one into an array
@@ -143,6 +153,27 @@ class Board:
                 flat[starts[field] + row] = value
             self._stamps[row] = recv_ns
         self.revision += 1
+
+    def annotate(self, row: int, values: Mapping[int, float], notes: tuple[str, ...] | None = None) -> None:
+        """Set figures and notes of a row that are no news from its venue: its age goes on."""
+        flat, starts = self._flat, self._starts
+        for field, value in values.items():
+            flat[starts[field] + row] = value
+        if notes is not None:
+            self.notes[row] = notes
+        self.revision += 1
+
+    def set_listed(self, row: int, listed: bool) -> None:
+        """List a row, or take it from the list: then it has no figures any more."""
+        if listed == bool(self.listed[row]):
+            return
+        self.listed[row] = listed
+        if not listed:
+            self._cells[:, row] = np.nan
+            self._cells[Derived.EVENTS, row] = 0.0
+            self.updated_ns[row] = 0
+        self.revision += 1
+        self.listing_revision += 1
 
     def apply_liquidations(self, market: Market, liquidations: Sequence[Liquidation], recv_ns: int) -> None:
         """Add positions closed by force to the sums of the last hour."""
@@ -215,6 +246,9 @@ class Board:
             cells[Derived.SPREAD_BP] = np.where((bid > 0.0) & (ask >= bid), spread, np.nan)
             funding = cells[Derived.FUNDING_PCT] = cells[Field.FUNDING] * 100.0
             cells[Derived.FUNDING_YEAR_PCT] = funding * HOURS_PER_YEAR / _positive(cells[Field.FUNDING_HOURS])
+        kind = cells[Field.DATA_KIND]
+        delayed = (kind == DataKind.DELAYED) | (kind == DataKind.DELAYED_FROZEN)
+        cells[Derived.DELAYED] = np.where(np.isnan(kind), np.nan, delayed)
         stamps = self.updated_ns[:n]
         age = np.maximum(now_ns - stamps, 0) / NS_PER_S
         cells[Derived.AGE_S] = np.where(stamps > 0, age, np.nan)
@@ -236,7 +270,10 @@ class Board:
         return self.values[column.source, : self.count]
 
     def texts(self, key: str) -> TextArray:
-        """Return a text column (venue, market, symbol, or "all" of them together) in capitals: str [count]."""
+        """Return a text column (venue, market, symbol, or "all" of them together; session) in capitals: str [count]."""
+        if key == "session":
+            phase = self.values[Field.PHASE, : self.count]
+            return _SESSIONS[np.where(np.isnan(phase), len(Phase), phase).astype(np.intp)]
         held = self._texts.get(key)
         if held is None or held[0] != self.listing_revision:
             held = (self.listing_revision, np.array([word.upper() for word in self._words(key)], np.str_))
@@ -247,6 +284,9 @@ class Board:
         """Return the text of a cell of a text column."""
         if key == "symbol":
             return self.symbols[row]
+        if key == "session":
+            phase = self.values[Field.PHASE, row]
+            return "" if np.isnan(phase) else Phase(int(phase)).word.lower()
         market = self.markets[row]
         if key == "all":
             return f"{self.symbols[row]} {market.full_name}"

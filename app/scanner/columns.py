@@ -23,6 +23,7 @@ class Derived(IntEnum):
     LIQUIDATED_SHORT_USD = len(Field) + 5
     EVENTS = len(Field) + 6
     AGE_S = len(Field) + 7
+    DELAYED = len(Field) + 8
 
 
 FIGURES: Final = len(Field) + len(Derived)
@@ -37,6 +38,7 @@ class ColumnKind(StrEnum):
     USD = "usd"
     NUMBER = "number"
     AGE = "age"
+    FLAG = "flag"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,16 +71,42 @@ def _figure(key: str, title: str, unit: str, kind: ColumnKind, source: Field | D
 
 
 COLUMNS: Final[tuple[Column, ...]] = (
-    _text("venue", "Venue", "binance, bybit or hyperliquid"),
-    _text("market", "Market", "spot or futures"),
+    _text("venue", "Venue", "binance, bybit, hyperliquid or ibkr"),
+    _text("market", "Market", "spot, futures or stock"),
     _text("symbol", "Symbol", "the venue's own name of the instrument"),
     _price(
         "last", "Last", Field.LAST, "price of the last trade, or the middle of the book where the venue tells no trades"
     ),
-    _figure("change_24h", "Change 24 h", "%", ColumnKind.PCT, Field.CHANGE_PCT, "last price against that of 24 h ago"),
-    _figure("volume_24h", "Volume 24 h", "USD", ColumnKind.USD, Field.VOLUME, "turnover of the last 24 h"),
-    _price("high_24h", "High 24 h", Field.HIGH, "highest price of the last 24 h"),
-    _price("low_24h", "Low 24 h", Field.LOW, "lowest price of the last 24 h"),
+    _figure(
+        "change_24h",
+        "Change 24 h",
+        "%",
+        ColumnKind.PCT,
+        Field.CHANGE_PCT,
+        "last price against that of 24 h ago; of stocks against the previous close",
+    ),
+    _figure(
+        "volume_24h",
+        "Volume 24 h",
+        "USD",
+        ColumnKind.USD,
+        Field.VOLUME,
+        "turnover of the last 24 h; of stocks about that of the day",
+    ),
+    _text("session", "Session", "part of a stock's trading day: pre, rth, post, overnight or closed"),
+    _figure(
+        "gap",
+        "Gap",
+        "%",
+        ColumnKind.PCT,
+        Field.GAP_PCT,
+        "of stocks: before the session last against the close before, in it the open against that, after it last "
+        "against the day's close; only of live quotes, where it is certain which day's close it is",
+    ),
+    _figure("halted", "Halted", "", ColumnKind.FLAG, Field.HALTED, "of stocks: 1 trading is halted, 2 for volatility"),
+    _figure("delayed", "Delayed", "", ColumnKind.FLAG, Derived.DELAYED, "of stocks: 1 where quotes are delayed"),
+    _price("high_24h", "High 24 h", Field.HIGH, "highest price of the last 24 h; of stocks of the day"),
+    _price("low_24h", "Low 24 h", Field.LOW, "lowest price of the last 24 h; of stocks of the day"),
     _price("bid", "Bid", Field.BID, "best bid"),
     _price("ask", "Ask", Field.ASK, "best ask"),
     _figure(

@@ -3,10 +3,11 @@
     volume_24h > 5e6 and abs(change_24h) > 3 and spread_bp < 5
     venue == "bybit" and market == "futures" and 1 < delta < 1.5
     symbol in ("BTCUSDT", "ETHUSDT") or symbol contains "PEPE"
+    session == "PRE" and abs(gap) > 2 and not halted and not delayed
 
 Grammar, loosest first: or, and, not, comparisons (which chain), + and -, * and /, sign, then numbers (with exponent and
 k, M or B behind them), column names, "words", abs(x), min(x, ...), max(x, ...), brackets. Names are those of `COLUMNS`;
-percentages are in percent, as shown.
+percentages are in percent, as shown. A flag (halted, delayed) stands for itself above 0.
 
 Unknown figures follow three-valued logic: a comparison with an unknown figure is unknown, `not` leaves it unknown, and
 a row is shown only when the whole condition is true. So neither `x > 1` nor `not (x > 1)` holds where x is unknown.
@@ -19,8 +20,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.domain.ids import MarketKind, Venue
+from app.domain.market import Phase
 from app.scanner.board import Board
-from app.scanner.columns import BY_KEY
+from app.scanner.columns import BY_KEY, ColumnKind
 from app.scanner.terms import (
     Arithmetic,
     BoolArray,
@@ -46,6 +48,7 @@ _FUNCTIONS: Final = {"abs": 1, "min": 2, "max": 2}
 _KNOWN_WORDS: Final = {
     "venue": tuple(venue.value for venue in Venue),
     "market": tuple(kind.value.lower() for kind in MarketKind),
+    "session": tuple(phase.word.lower() for phase in Phase),
 }
 """Columns that hold nothing else."""
 
@@ -190,6 +193,9 @@ class _Reader:
         while self._is(*_COMPARISONS):
             signs.append(self._take().text)
             terms.append(self._sum())
+        first = terms[0]
+        if not signs and isinstance(first, Figure) and BY_KEY[first.key].kind is ColumnKind.FLAG:
+            return Comparison((first, Number(0.0)), (">",))
         if not signs:
             raise self._unexpected("expected a comparison such as > or <")
         return Comparison(tuple(terms), tuple(signs))

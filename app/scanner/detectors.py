@@ -4,6 +4,9 @@ All rows are judged at once, a few times a second. Only believable data counts: 
 prices, and no last price far off a quote; what cannot be believed is unknown, and nothing unknown ever fires. An event
 of one kind and direction needs, per instrument, that its condition has clearly ceased since the last (hysteresis) and
 that the cooldown is over. Times are the caller's: the same board at the same times gives the same events.
+
+Of stocks only live quotes of an open, unhalted market count, and each session (before, in and after regular hours) is
+a world of its own: no window, no high of the day and nothing normal reaches over its edge.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from app.scanner.board import Board
 from app.scanner.events import ScanEvent
 from app.scanner.flow_detectors import SpikeDetector, SpreadDetector
 from app.scanner.gaps import GapDetector
-from app.scanner.moment import Detector, look, slots_of
+from app.scanner.moment import Detector, Sessions, look, slots_of
 from app.scanner.price_detectors import DayDetector, RangeDetector, SurgeDetector
 from app.scanner.thresholds import Thresholds
 
@@ -40,6 +43,7 @@ class Detectors:
             DayDetector(known, _FIRST_ROWS),
             self.gaps,
         )
+        self._sessions = Sessions()
         self._capacity = _FIRST_ROWS
         self._now_ns = 0
 
@@ -53,7 +57,9 @@ class Detectors:
             self._extremes.grow(self._capacity)
             for detector in self._all:
                 detector.grow(self._capacity)
-        moment = look(board, now_ns, self.thresholds.stale_s, self.thresholds.slot_s)
+        moment = look(board, now_ns, self.thresholds.stale_s, self.thresholds.slot_s, self._sessions)
+        if moment.begun.any():
+            self._extremes.forget(moment.begun)
         self._extremes.take(moment.slot, moment.prices)
         events: list[ScanEvent] = []
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

@@ -1,5 +1,7 @@
 """Prices that begin somewhere else than where they ended: gaps at a new UTC day or after a hole in the data.
 
+Stocks have no UTC days: the night between two sessions is their hole.
+
 A jump against the last price before is a candidate only. It is refused when its ratio is that of a split (2:1, 3:2,
 1:10, ...: the instrument was counted anew), and when the price does not keep enough of it (a bad open: one wrong print
 before trading). What keeps it is a gap. Refusals are counted and kept with their reason.
@@ -96,7 +98,7 @@ class GapDetector:
             events = [self._tell(moment, row, kept[row]) for row in rows]
         updated_ns = moment.board.updated_ns[:n]
         before, before_ns = self._price[:n], self._priced_ns[:n]
-        new_day = updated_ns // NS_PER_DAY != before_ns // NS_PER_DAY
+        new_day = (updated_ns // NS_PER_DAY != before_ns // NS_PER_DAY) & ~moment.stocks
         opens = valid & (before_ns > 0) & (new_day | (updated_ns - before_ns >= self._hole_ns))
         if opens.any():
             jumps = opens & (np.abs(prices / before - 1.0) >= self._threshold_pct / 100.0)
@@ -156,7 +158,8 @@ class GapDetector:
         gap_pct, kept_pct = jump.pct_at(jump.opened), jump.pct_at(price)
         later_s = (moment.now_ns - jump.seen_ns) / NS_PER_S
         side = "above" if gap_pct > 0.0 else "below"
-        when = "on a new UTC day" if jump.new_day else "after a hole in the data"
+        pause = "a pause of trading" if moment.stocks[row] else "a hole in the data"
+        when = "on a new UTC day" if jump.new_day else f"after {pause}"
         text = (
             f"opened {abs(gap_pct):.2f} % {side} the last price {words.span(jump.hole_s)} before, {when}: "
             f"{words.price(jump.before)} to {words.price(jump.opened)}; {kept_pct:+.2f} % {words.span(later_s)} later; "

@@ -8,7 +8,8 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from app.domain.market import Field
+from app.domain.market import Field, Phase
+from app.domain.quotes import DataKind
 from app.domain.units import NS_PER_S
 from app.scanner.baselines import BoolArray, FloatArray
 from app.scanner.board import Board
@@ -24,8 +25,9 @@ CEASED: Final = 0.75
 class Moment:
     """All rows at a time (UTC ns), which lies in a time slot.
 
-    fresh: bool [rows], told about not long ago. prices: float64 [rows], believable last prices, NaN elsewhere.
-    valid: bool [rows], where there is one.
+    fresh: bool [rows], told about not long ago and, of stocks, live and not halted while the market is open. prices:
+    float64 [rows], believable last prices, NaN elsewhere. valid: bool [rows], where there is one. stocks: bool [rows],
+    what has sessions. begun: bool [rows], where another session began with this moment: what was before is no measure.
     """
 
     board: Board
@@ -34,6 +36,8 @@ class Moment:
     fresh: BoolArray
     prices: FloatArray
     valid: BoolArray
+    stocks: BoolArray
+    begun: BoolArray
 
     @property
     def rows(self) -> int:
@@ -57,12 +61,18 @@ class Moment:
         )
 
 
-def look(board: Board, now_ns: int, stale_s: float, slot_s: float) -> Moment:
-    """Return the board as of now."""
+def look(board: Board, now_ns: int, stale_s: float, slot_s: float, sessions: Sessions | None = None) -> Moment:
+    """Return the board as of now. sessions: remembers the sessions of the moment before."""
     n = board.count
     updated_ns = board.updated_ns[:n]
     fresh: BoolArray = (updated_ns > 0) & (now_ns - updated_ns <= round(stale_s * NS_PER_S))
     values = board.values[:, :n]
+    phase = values[Field.PHASE]
+    stocks: BoolArray = ~np.isnan(phase)
+    if stocks.any():
+        is_live = (values[Field.DATA_KIND] == DataKind.LIVE) & ~(values[Field.HALTED] > 0.0) & (phase > Phase.CLOSED)
+        fresh &= ~stocks | is_live
+    begun = np.zeros(n, np.bool_) if sessions is None else sessions.begun(phase)
     last, bid, ask = values[Field.LAST], values[Field.BID], values[Field.ASK]
     off = (bid > 0) & (ask >= bid) & ((last < bid * (1.0 - _OFF_QUOTE)) | (last > ask * (1.0 + _OFF_QUOTE)))
     valid: BoolArray = fresh & (last > 0.0) & np.isfinite(last) & ~off
@@ -73,7 +83,24 @@ def look(board: Board, now_ns: int, stale_s: float, slot_s: float) -> Moment:
         fresh=fresh,
         prices=np.where(valid, last, np.nan),
         valid=valid,
+        stocks=stocks,
+        begun=begun,
     )
+
+
+class Sessions:
+    """The session each row was in, to tell when another one begins."""
+
+    def __init__(self) -> None:
+        self._phase: FloatArray = np.empty(0)
+
+    def begun(self, phase: FloatArray) -> BoolArray:
+        """Return where the phase [rows], NaN for none, is another than at the last call; new rows begin nothing."""
+        held, self._phase = self._phase, phase.copy()
+        begun: BoolArray = np.zeros(phase.size, np.bool_)
+        both = min(held.size, phase.size)
+        begun[:both] = (phase[:both] != held[:both]) & ~np.isnan(phase[:both]) & ~np.isnan(held[:both])
+        return begun
 
 
 class Detector(Protocol):

@@ -9,7 +9,7 @@ import numpy as np
 from app.domain.market import Field
 from app.domain.units import NS_PER_S
 from app.scanner import words
-from app.scanner.baselines import Extremes, FloatArray, IntArray, Normal, Trigger, widened
+from app.scanner.baselines import BoolArray, Extremes, FloatArray, IntArray, Normal, Trigger, widened
 from app.scanner.events import EventKind, ScanEvent
 from app.scanner.gaps import NS_PER_DAY
 from app.scanner.moment import CEASED, Moment, Stretches, slots_of
@@ -83,6 +83,8 @@ class RangeDetector:
     def advance(self, moment: Moment) -> list[ScanEvent]:
         """Take the next moment and return what fires."""
         known, n = self._known, moment.rows
+        if moment.begun.any():
+            self._normal.forget(moment.begun)
         low, high = self._extremes.over(self._slots, n)
         wide = np.where(moment.valid, (high - low) / (high + low) * 200.0, np.nan)
         normal = self._normal.median[:n]
@@ -114,6 +116,7 @@ class DayDetector:
     """NEW_HIGH and NEW_LOW of the UTC day, once it was watched for a while.
 
     A day that was not seen from its beginning is held against the venue's high and low of 24 h too, which contain it.
+    Stocks have sessions instead of UTC days; one not seen from its beginning is held against the day's high and low.
     """
 
     def __init__(self, thresholds: Thresholds, capacity: int) -> None:
@@ -124,6 +127,8 @@ class DayDetector:
         self._told_high: FloatArray = np.full(capacity, np.nan)
         self._told_low: FloatArray = np.full(capacity, np.nan)
         self._first_ns: IntArray = np.zeros(capacity, np.int64)
+        self._begun_ns: IntArray = np.zeros(capacity, np.int64)
+        """When the session of a stock was seen to begin, 0: it was not."""
         self._day = -1
         self._rising = Trigger(thresholds.cooldown_ns, capacity)
         self._falling = Trigger(thresholds.cooldown_ns, capacity)
@@ -135,6 +140,7 @@ class DayDetector:
         self._told_high = widened(self._told_high, capacity, np.nan)
         self._told_low = widened(self._told_low, capacity, np.nan)
         self._first_ns = widened(self._first_ns, capacity, 0)
+        self._begun_ns = widened(self._begun_ns, capacity, 0)
         self._rising.grow(capacity)
         self._falling.grow(capacity)
 
@@ -142,10 +148,14 @@ class DayDetector:
         """Take the next moment and return what fires."""
         n, prices, now_ns = moment.rows, moment.prices, moment.now_ns
         if now_ns // NS_PER_DAY != self._day:
-            self._begin_day(now_ns // NS_PER_DAY)
+            self._day = now_ns // NS_PER_DAY
+            self._begin(~moment.stocks)
+        if moment.begun.any():
+            self._begin(moment.begun)
+            self._begun_ns[:n][moment.begun] = now_ns
         first_ns, high, low = self._first_ns[:n], self._high[:n], self._low[:n]
         first_ns[(first_ns == 0) & moment.valid] = now_ns
-        whole = first_ns - self._day * NS_PER_DAY <= _WHOLE_DAY_NS
+        whole = self._seen_whole(moment)
         warm = (first_ns > 0) & (now_ns - first_ns >= self._warmup_ns)
         ceiling = np.where(whole, high, np.fmax(high, self._told_high[:n]))
         floor = np.where(whole, low, np.fmin(low, self._told_low[:n]))
@@ -159,20 +169,30 @@ class DayDetector:
         self._told_low[:n] = moment.figure(Field.LOW)
         return events
 
-    def _begin_day(self, day: int) -> None:
-        self._day = day
-        self._high[:] = np.nan
-        self._low[:] = np.nan
-        self._first_ns[:] = 0
-        self._rising.arm_all()
-        self._falling.arm_all()
+    def _begin(self, rows: BoolArray) -> None:
+        """Begin a new day or session for the rows of a mask [n]."""
+        n = rows.size
+        self._high[:n][rows] = np.nan
+        self._low[:n][rows] = np.nan
+        self._first_ns[:n][rows] = 0
+        self._rising.arm(rows)
+        self._falling.arm(rows)
+
+    def _seen_whole(self, moment: Moment) -> BoolArray:
+        """Return where the day (of stocks: the session) has been seen from its beginning."""
+        since_ns = np.where(moment.stocks, self._begun_ns[: moment.rows], self._day * NS_PER_DAY)
+        whole: BoolArray = self._first_ns[: moment.rows] - since_ns <= _WHOLE_DAY_NS
+        return whole
 
     def _tell(self, moment: Moment, row: int, kind: EventKind, limits: FloatArray, told: FloatArray) -> ScanEvent:
         price, before, first_ns = float(moment.prices[row]), float(limits[row]), int(self._first_ns[row])
-        if first_ns - self._day * NS_PER_DAY <= _WHOLE_DAY_NS:
-            what = "of the UTC day"
+        is_stock = bool(moment.stocks[row])
+        if self._seen_whole(moment)[row]:
+            what = "of the session" if is_stock else "of the UTC day"
         elif np.isnan(told[row]):
             what = f"since {words.clock(first_ns)} UTC, what was before is not known"
+        elif is_stock:
+            what = f"of the day (the session is watched since {words.clock(first_ns)} UTC)"
         else:
             what = f"of 24 h (the day is watched since {words.clock(first_ns)} UTC)"
         side = "above" if kind is EventKind.NEW_HIGH else "below"

@@ -84,6 +84,16 @@ class Scanning:
         """Tell which rows of the board somebody looks at."""
         self._on_screen = frozenset(rows)
 
+    @property
+    def on_screen(self) -> frozenset[int]:
+        """Return the rows of the board somebody looks at."""
+        return self._on_screen
+
+    @property
+    def watched(self) -> frozenset[int]:
+        """Return the rows of the board alerts are about."""
+        return self._watched
+
     def set_watched(self, rows: Collection[int]) -> None:
         """Tell which rows of the board alerts are about."""
         self._watched = frozenset(rows)
