@@ -145,7 +145,7 @@ def is_read_only(code: int, text: str) -> bool:
 _FARM_UP: Final = frozenset((2104, 2106, 2158))
 _FARM_DOWN: Final = frozenset((2103, 2105, 2157))
 _FARM_UNKNOWN: Final = frozenset((2107, 2108, 2119))
-_FARM_NAME: Final = re.compile(r"[:.]\s*([A-Za-z0-9_-]+)\s*\.?$")
+_FARM_NAME: Final = re.compile(r":\s*([\w.-]+?)\.?$|\.\s*([\w-]+)$")
 
 
 def farm(code: int, text: str) -> tuple[str, bool | None] | None:
@@ -159,4 +159,4 @@ def farm(code: int, text: str) -> tuple[str, bool | None] | None:
     else:
         return None
     found = _FARM_NAME.search(text.strip())
-    return (found.group(1) if found is not None else f"farm {code}", state)
+    return ((found.group(1) or found.group(2)) if found is not None else f"farm {code}", state)

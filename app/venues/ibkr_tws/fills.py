@@ -41,10 +41,10 @@ class Fills:
     async def run(self, tws: ReadOnlyTws) -> None:
         """Ask for as long as the connection lives; cancelled with it."""
         while True:
-            self._due.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._options.executions_every_s):
                     await self._due.wait()
+            self._due.clear()
             with contextlib.suppress(BrokerError):  # the next round comes; a dead connection is seen by the watch
                 await self.ask(tws)
 

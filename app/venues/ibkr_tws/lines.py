@@ -91,7 +91,7 @@ class Lines:
     def attach(self, tws: ReadOnlyTws) -> None:
         """Open all on a new connection."""
         self._tws = tws
-        tws.market_data_type(DataKind.DELAYED if self._options.delayed else DataKind.LIVE)
+        tws.market_data_type(int(DataKind.DELAYED if self._options.delayed else DataKind.LIVE))
         self._refused.clear()
         self._over.clear()
         self._health.competing = False

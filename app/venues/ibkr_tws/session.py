@@ -239,6 +239,9 @@ class TwsSession:
     def _show_live(self) -> None:
         if self._lost_ns is None:
             self._state(LinkState.LIVE, "")
+        else:
+            lost = errors.meaning(errors.CONNECTION_LOST)
+            self._state(LinkState.STALE, "TWS has no connection to IBKR's servers", lost.advice)
 
     def _spawn(self, job: Coroutine[None, None, None]) -> None:
         task = asyncio.ensure_future(self._guarded(job))

@@ -66,7 +66,7 @@ class Watch:
                 self._health.clock_offset_ms = estimate.read(
                     int(moment.timestamp()), asked_ns / NS_PER_MS, (asked_ns + took_ns) / NS_PER_MS
                 )
-            self._due.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._options.clock_every_s):
                     await self._due.wait()
+            self._due.clear()
