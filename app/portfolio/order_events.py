@@ -15,18 +15,6 @@ FILLS_ONLY: Final = "fills only"
 NOT_LISTED: Final = "not listed any more"
 """Status text of an order that was working and is no longer among the working ones, without a word why."""
 _TINY: Final = 1e-9
-_RANKS: Final = {status: place for place, status in enumerate(
-    (
-        OrderStatus.UNKNOWN,
-        OrderStatus.PENDING_SUBMIT,
-        OrderStatus.PRE_SUBMITTED,
-        OrderStatus.SUBMITTED,
-        OrderStatus.PENDING_CANCEL,
-        OrderStatus.INACTIVE,
-        OrderStatus.CANCELLED,
-        OrderStatus.FILLED,
-    )
-)}  # fmt: skip
 
 
 def root_of(exec_id: str) -> str:
@@ -52,14 +40,14 @@ def is_whole(filled: float, quantity: float) -> bool:
     return quantity > 0 and filled >= quantity * (1 - _TINY)
 
 
-def precedence(order: OrderState) -> tuple[int, int, int, float]:
-    """Return what makes one state of an order the later one, whatever order they arrive in.
+def precedence(order: OrderState) -> tuple[int, int]:
+    """Return what makes one state of an order the later one, whatever order they arrive in (of equal ones: the last).
 
     A final status is never taken back, except that a cancelled order may turn out to have been filled; else the time
-    decides, and at the same time the status that is further on.
+    decides.
     """
     final = {OrderStatus.FILLED: 2, OrderStatus.CANCELLED: 1}.get(order.status, 0)
-    return final, order.updated_ns, _RANKS[order.status], order.filled
+    return final, order.updated_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +78,6 @@ class StatusMark:
             stop_price=order.stop_price,
             reason=order.reason,
         )
-
-    @property
-    def place(self) -> tuple[int, int, float]:
-        """Return what marks are in order of."""
-        return self.start_ns, _RANKS[self.status], self.filled
 
     @property
     def words(self) -> tuple[object, ...]:

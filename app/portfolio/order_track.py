@@ -74,7 +74,7 @@ class Track:
     def _mark(self, new: StatusMark) -> None:
         """Keep words and time, joined with neighbours that say the same; what comes late finds its place in between."""
         marks = self.marks
-        place = bisect_right(marks, new.place, key=lambda mark: mark.place)
+        place = bisect_right(marks, new.start_ns, key=lambda mark: mark.start_ns)
         before = marks[place - 1] if place else None
         if before is not None and before.words == new.words:
             if new.end_ns > before.end_ns:

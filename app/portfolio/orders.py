@@ -54,8 +54,8 @@ class OrderBook:
         self.revision = 0
         self.forgotten = 0
         """Finished orders that were let go of; storage has them."""
-        self.news_ns = 0
-        """UTC ns of receipt of what was heard last, 0: nothing yet."""
+        self.changed_ns = 0
+        """UTC ns of receipt of what last changed an order or a fill, 0: nothing yet."""
         self._since_ns: int | None = None
         self._first_list_ns = 0
         self._exec_ids: dict[str, str] = {}
@@ -91,6 +91,8 @@ class OrderBook:
         """Take a fill, a correction of one, or its commission."""
         self._heard(recv_ns)
         root = root_of(execution.exec_id)
+        if not execution.order_id:
+            execution = replace(execution, order_id=f"fill {root}")  # the source does not say whose it is
         known_id = self._exec_ids.get(root)
         if known_id is None:
             if execution.time_ns < recv_ns - DAY_NS and root in self._roots:
@@ -135,7 +137,6 @@ class OrderBook:
                 self._changed(track)
 
     def _heard(self, recv_ns: int) -> None:
-        self.news_ns = recv_ns
         if self._since_ns is None:
             self._since_ns = recv_ns
 
@@ -149,6 +150,7 @@ class OrderBook:
         if before is None or marks != len(track.marks) or replace(before, updated_ns=now.updated_ns) != now:
             self._unsaved_orders.add(track.order_id)
             self.revision += 1
+            self.changed_ns = max(self.changed_ns, track.news_ns)
 
     def _keep_fill(self, recv_ns: int, execution: Execution, root: str, before: Execution | None = None) -> None:
         if before is not None and before.order_id != execution.order_id:

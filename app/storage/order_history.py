@@ -152,7 +152,9 @@ def read_orders(connection: Connection, query: OrderQuery) -> OrderRecords:
     fills: dict[tuple[str, str], Row] = {}
     for chunk in _chunks(keys):
         held = tuple_(order_events.c.source, order_events.c.order_id).in_(chunk)
-        for row in connection.execute(select(order_events).where(held).order_by(order_events.c.start_ns)).mappings():
+        for row in connection.execute(
+            select(order_events).where(held).order_by(order_events.c.start_ns, order_events.c.end_ns)
+        ).mappings():
             marks.setdefault((row["source"], row["order_id"]), []).append(_mark_of(row))
         theirs = tuple_(executions.c.source, executions.c.order_id).in_(chunk)
         for row in connection.execute(select(executions).where(theirs)).mappings():

@@ -1,0 +1,290 @@
+"""Turns orders and fills of a broker's books into lines for tables: words, signs and colours, nothing of Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
+from typing import Final
+
+from app.domain.account import Source
+from app.domain.contracts import Contract
+from app.domain.orders import Execution, OrderState, OrderStatus, Side
+from app.domain.units import NS_PER_S
+from app.portfolio.ledger import Ledger
+from app.portfolio.order_events import FILLS_ONLY, NOT_LISTED, root_of
+from app.portfolio.order_track import Track
+from app.portfolio.orders import OrderBook, merged_fill
+from app.viewmodels import formats
+
+OrderKey = tuple[str, str]
+"""Source word and order id."""
+
+_WORDS: Final = {
+    OrderStatus.PENDING_SUBMIT: ("◌ Pending submit", "warning"),
+    OrderStatus.PENDING_CANCEL: ("◌ Pending cancel", "warning"),
+    OrderStatus.PRE_SUBMITTED: ("○ Pre-submitted", "accent"),
+    OrderStatus.SUBMITTED: ("● Submitted", "accent"),
+    OrderStatus.FILLED: ("✓ Filled", "good"),
+    OrderStatus.CANCELLED: ("✕ Cancelled", "muted"),
+    OrderStatus.INACTIVE: ("! Inactive", "bad"),
+    OrderStatus.UNKNOWN: ("? Unknown", "muted"),
+}
+_MEANINGS: Final = {
+    OrderStatus.PENDING_SUBMIT: "sent, the exchange has not accepted it yet",
+    OrderStatus.PENDING_CANCEL: "its cancellation was asked for and is not confirmed; it can still be filled",
+    OrderStatus.PRE_SUBMITTED: "accepted by the broker, who holds it until its condition or its hour comes",
+    OrderStatus.SUBMITTED: "working at the exchange",
+    OrderStatus.FILLED: "all of it was filled",
+    OrderStatus.CANCELLED: "it works no more",
+    OrderStatus.INACTIVE: "it does not work: rejected, or held by the broker",
+    OrderStatus.UNKNOWN: "the source says nothing that tells whether it works",
+}
+_TYPES: Final = {"LMT": "Limit", "MKT": "Market", "STP": "Stop", "STP LMT": "Stop limit", "TRAIL": "Trailing stop"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLine:
+    """One order in the table. tick: price step as text, None unknown. is_old: not confirmed by its source now, because
+    that is away or has not named the order in this run. also: the other source that tells the same order.
+    last_ns: when something last happened to it."""
+
+    source: Source
+    state: OrderState
+    contract: Contract
+    tick: str | None
+    first_ns: int
+    last_ns: int
+    heard_ns: int
+    fills_only: bool
+    is_old: bool
+    roots: frozenset[str]
+    also: Source | None = None
+
+    @property
+    def key(self) -> OrderKey:
+        """Return what tells it from others."""
+        return self.source.value, self.state.order_id
+
+    @property
+    def status_text(self) -> str:
+        """Return the status with its sign."""
+        state = self.state
+        if state.status is OrderStatus.UNKNOWN and state.status_text == FILLS_ONLY:
+            return "◇ Fills only"
+        if state.status is OrderStatus.UNKNOWN and state.status_text == NOT_LISTED:
+            return "? Not listed"
+        if state.status in (OrderStatus.SUBMITTED, OrderStatus.PRE_SUBMITTED) and state.filled > 0:
+            return "◐ Part filled"
+        if state.status is OrderStatus.CANCELLED and state.filled > 0:
+            return "✕ Cancelled, part filled"
+        return _WORDS[state.status][0]
+
+    @property
+    def tone(self) -> str:
+        """Return the colour name of the status."""
+        return "muted" if self.is_old else _WORDS[self.state.status][1]
+
+    @property
+    def status_tip(self) -> str:
+        """Return what the status means, with the broker's own word."""
+        state = self.state
+        meaning = _MEANINGS[state.status]
+        if state.status_text == FILLS_ONLY:
+            meaning = "only its fills are known: the source does not let orders be seen"
+        elif state.status_text == NOT_LISTED:
+            meaning = "it worked, and is not among the working orders any more; the source did not say why"
+        lines = [f"{self.source.full_name} says {state.status_text or state.status.value}: {meaning}"]
+        if state.reason:
+            lines.append(f"Reason: {state.reason}")
+        if self.is_old:
+            lines.append("Not confirmed by the source now: this is what was last heard")
+        return "\n".join(lines)
+
+    @property
+    def filled_text(self) -> str:
+        """Return 30/100, or 30 for an order whose size is not known."""
+        state = self.state
+        return f"{state.filled:g}" if self.fills_only else f"{state.filled:g}/{state.quantity:g}"
+
+    @property
+    def side_text(self) -> str:
+        """Return BUY or SELL with a sign."""
+        return "▲ BUY" if self.state.side is Side.BUY else "▼ SELL"
+
+    @property
+    def type_text(self) -> str:
+        """Return the type of order in words."""
+        return _TYPES.get(self.state.order_type.upper(), self.state.order_type) or formats.UNKNOWN
+
+    @property
+    def source_text(self) -> str:
+        """Return who told it, with the client it came from."""
+        names = self.source.full_name if self.also is None else f"{self.source.full_name} + {self.also.full_name}"
+        return f"{names}, client {self.state.client}" if self.state.client else names
+
+    def price(self, value: float | None) -> str:
+        """Return a price by the contract's tick."""
+        return formats.price(value, self.tick)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillLine:
+    """One fill in the table. also: the other source that tells it."""
+
+    source: Source
+    fill: Execution
+    contract: Contract
+    tick: str | None
+    also: Source | None = None
+
+    @property
+    def key(self) -> str:
+        """Return what a fill has in common with its corrections."""
+        return root_of(self.fill.exec_id)
+
+    @property
+    def side_text(self) -> str:
+        """Return BUY or SELL with a sign."""
+        return "▲ BUY" if self.fill.side is Side.BUY else "▼ SELL"
+
+    @property
+    def commission_text(self) -> str:
+        """Return the commission with its currency, … while it has not come."""
+        fill = self.fill
+        if fill.commission is None:
+            return formats.PENDING
+        return f"{fill.commission:,.2f} {fill.commission_currency}".rstrip()
+
+    @property
+    def realised_text(self) -> str:
+        """Return the realised profit with its sign and currency."""
+        if self.fill.realised is None:
+            return formats.UNKNOWN
+        return f"{self.fill.realised:+,.2f} {self.contract.currency}"
+
+    def price(self, value: float | None) -> str:
+        """Return a price by the contract's tick."""
+        return formats.price(value, self.tick)
+
+
+@dataclass(frozen=True, slots=True)
+class CommissionTotal:
+    """What was paid in one currency, and how many fills have not said yet what they cost."""
+
+    currency: str
+    amount: float
+
+
+def order_lines(book: OrderBook, ledger: Ledger, *, is_live: bool) -> list[OrderLine]:
+    """Return the orders of a book, the newest first. is_live: the source tells news now."""
+    lines = []
+    for order_id, track in book.tracks.items():
+        state = book.orders[order_id]
+        open_now = state.status.is_working
+        lines.append(
+            OrderLine(
+                source=book.source,
+                state=state,
+                contract=ledger.contracts.get(state.contract.con_id, state.contract),
+                tick=tick_of(ledger, state.contract.con_id),
+                first_ns=track.first_ns,
+                last_ns=changed_ns(track),
+                heard_ns=track.news_ns,
+                fills_only=track.fills_only,
+                is_old=open_now and not (is_live and track.verified),
+                roots=frozenset(track.fills),
+            )
+        )
+    return lines
+
+
+def fill_lines(book: OrderBook, ledger: Ledger) -> list[FillLine]:
+    """Return the fills of a book."""
+    return [
+        FillLine(
+            source=book.source,
+            fill=fill,
+            contract=ledger.contracts.get(fill.contract.con_id, fill.contract),
+            tick=tick_of(ledger, fill.contract.con_id),
+        )
+        for fill in book.executions.values()
+    ]
+
+
+def changed_ns(track: Track) -> int:
+    """Return when an order last changed: not when it was last said to be as it was."""
+    times = [mark.start_ns for mark in track.marks[-1:]] + [fill.time_ns for fill in track.fills.values()]
+    return max(times, default=track.last_ns)
+
+
+def tick_of(ledger: Ledger, con_id: int) -> str | None:
+    """Return a contract's price step as text, None when it is not known."""
+    details = ledger.details.get(con_id)
+    return f"{details.tick_size:.10g}" if details is not None and details.tick_size else None
+
+
+def merged_orders(lists: Iterable[list[OrderLine]]) -> list[OrderLine]:
+    """Return the orders of all sources, each once: two that share a fill, or id and contract, are one."""
+    places: list[OrderLine] = []
+    by_root: dict[str, int] = {}
+    by_name: dict[tuple[str, str, int], int] = {}
+    for line in (line for each in lists for line in each):
+        name = (line.state.account, line.state.order_id, line.contract.con_id)
+        place = by_name.get(name)
+        if place is None:
+            place = next((by_root[root] for root in line.roots if root in by_root), None)
+        if place is None or places[place].source is line.source:
+            place = len(places)
+            places.append(line)
+        else:
+            places[place] = _better(places[place], line)
+        by_name[name] = place
+        by_root.update(dict.fromkeys(line.roots, place))
+    return sorted(places, key=lambda line: (line.last_ns, line.state.order_id), reverse=True)
+
+
+def _better(first: OrderLine, second: OrderLine) -> OrderLine:
+    """Return the line that says more of the same order: its state, confirmed, newest."""
+    best, other = sorted((first, second), key=lambda line: (line.fills_only, line.is_old, -line.last_ns))
+    return replace(best, also=other.source, roots=best.roots | other.roots, heard_ns=max(best.heard_ns, other.heard_ns))
+
+
+def merged_fills(lists: Iterable[list[FillLine]]) -> list[FillLine]:
+    """Return the fills of all sources, each once, the newest first; a figure one source lacks comes from the other."""
+    merged: dict[str, FillLine] = {}
+    for line in (line for each in lists for line in each):
+        known = merged.get(line.key)
+        if known is None or known.source is line.source:
+            merged[line.key] = line
+        else:
+            merged[line.key] = replace(known, fill=merged_fill(line.fill, known.fill), also=line.source)
+    return sorted(merged.values(), key=lambda line: (line.fill.time_ns, line.fill.exec_id), reverse=True)
+
+
+def commissions(lines: Iterable[FillLine]) -> tuple[list[CommissionTotal], int]:
+    """Return what the fills cost by currency, and how many of them have not said yet."""
+    sums: dict[str, float] = {}
+    pending = 0
+    for line in lines:
+        if line.fill.commission is None:
+            pending += 1
+        else:
+            currency = line.fill.commission_currency
+            sums[currency] = sums.get(currency, 0.0) + line.fill.commission
+    return [CommissionTotal(currency, sums[currency]) for currency in sorted(sums)], pending
+
+
+def when_text(ts_ns: int, now_ns: int, zone: tzinfo) -> str:
+    """Return the time of day, with the day when that is not today."""
+    if ts_ns <= 0:
+        return formats.UNKNOWN
+    moment, today = (datetime.fromtimestamp(ns // NS_PER_S, zone) for ns in (ts_ns, now_ns))
+    text = moment.strftime("%H:%M:%S")
+    return text if moment.date() == today.date() else f"{moment.day} {moment:%b} {text}"
+
+
+def full_time(ts_ns: int, zone: tzinfo) -> str:
+    """Return day and time to the millisecond."""
+    moment = datetime.fromtimestamp(ts_ns // NS_PER_S, zone)
+    return f"{moment:%Y-%m-%d} {formats.clock_text(ts_ns, zone, with_ms=True)}"
