@@ -6,9 +6,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from app.domain.broker_health import BrokerHealth
 from app.domain.clock import Clock
 from app.domain.health import FeedEvent, FeedEventKind, FeedHealth, LinkHealth, LinkState
 from app.domain.units import NS_PER_S
+from app.viewmodels.broker_care import BrokerCare
+from app.viewmodels.broker_rows import BrokerRow, broker_row
 from app.viewmodels.sources import StatusSource
 from app.viewmodels.status import feed_title, link_word, state_reason, state_word
 
@@ -104,12 +107,14 @@ class _Rate:
 class FeedsModel:
     """The state of the Feeds panel."""
 
-    def __init__(self, status: StatusSource, clock: Clock) -> None:
+    def __init__(self, status: StatusSource, clock: Clock, care: BrokerCare | None = None) -> None:
         self._status = status
         self._clock = clock
+        self.care = care or BrokerCare()
         self._rates: dict[str, _Rate] = {}
         self._polled_ns: int | None = None
         self.rows: tuple[FeedRow, ...] = ()
+        self.brokers: tuple[BrokerRow, ...] = ()
         self.revision = 0
         self.source_filter: str | None = None
         self.kind_filter: FeedEventKind | None = None
@@ -126,6 +131,7 @@ class FeedsModel:
             return
         self._polled_ns = now_ns
         self.rows = tuple(self._feed(feed, now_ns) for feed in self._status.feeds())
+        self.brokers = tuple(self._broker(health, now_ns) for health in self._status.brokers())
         self.revision += 1
 
     def _feed(self, feed: FeedHealth, now_ns: int) -> FeedRow:
@@ -181,6 +187,10 @@ class FeedsModel:
             retry_in_ns=self._until(link.retry_at_ns),
             url=link.url,
         )
+
+    def _broker(self, health: BrokerHealth, now_ns: int) -> BrokerRow:
+        rate = self._rates.setdefault(health.source.feed, _Rate()).per_second(now_ns, health.messages)
+        return broker_row(health, self._clock.wall_ns(), rate, self.care.offers(health.source))
 
     def _since(self, stamp_ns: int | None) -> int | None:
         return None if stamp_ns is None else max(0, self._clock.wall_ns() - stamp_ns)

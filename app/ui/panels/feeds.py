@@ -1,4 +1,4 @@
-"""The Feeds panel: a card per feed, a table of connections, the event log."""
+"""The Feeds panel: a card per broker and per feed, a table of connections, the event log."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.domain.account import Source
 from app.domain.health import FeedEventKind
 from app.ui import icons, theme
 from app.ui.models.event_log import EventLog
 from app.ui.models.link_table import LinkTable
 from app.ui.panels.base import Panel
+from app.ui.panels.broker_card import BrokerCard
 from app.ui.panels.common import QuietTable
 from app.ui.panels.feed_card import FeedCard
 from app.viewmodels.feeds import FeedsModel
@@ -42,6 +44,7 @@ class FeedsPanel(Panel):
         self._model = model
         self._shown_events = -1
         self._cards: dict[str, FeedCard] = {}
+        self._brokers: dict[Source, BrokerCard] = {}
         holder = QWidget(self)
         self._card_column = QVBoxLayout(holder)
         self._card_column.setContentsMargins(0, 0, 0, 0)
@@ -153,6 +156,7 @@ class FeedsPanel(Panel):
                 card.cancel_priming.connect(self._model.cancel_priming)
                 self._card_column.insertWidget(self._card_column.count() - 1, card)
             card.show_row(row)
+        self._show_brokers()
         self._links.show_feeds(self._model.rows)
         if self._shown_events != self._model.events_revision:
             self._shown_events = self._model.events_revision
@@ -160,12 +164,24 @@ class FeedsPanel(Panel):
             self._log.show_events(self._model.events())
         else:
             self._log.redraw()
-        shape = (self._links.rowCount(), *(row.primed for row in self._model.rows))
+        shape = (self._links.rowCount(), len(self._brokers), *(row.primed for row in self._model.rows))
         upright = self._splitter.orientation() is Qt.Orientation.Vertical
         if upright and not self._sized and shape != self._shape and self._cards and self.height() > 200:
             self._shape = shape
             self._share_height()
         return None
+
+    def _show_brokers(self) -> None:
+        """Show a card for each way to a broker, above those of the feeds."""
+        rows = self._model.brokers
+        for source in [source for source in self._brokers if source not in {row.source for row in rows}]:
+            self._brokers.pop(source).deleteLater()
+        for index, row in enumerate(rows):
+            card = self._brokers.get(row.source)
+            if card is None:
+                card = self._brokers[row.source] = BrokerCard(row.source, self._model.care, self)
+                self._card_column.insertWidget(index, card)
+            card.show_row(row)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Put the parts side by side where there is width and little height."""
@@ -184,7 +200,7 @@ class FeedsPanel(Panel):
 
     def _share_height(self) -> None:
         """Give cards and connections what they need, but leave two fifths to the event log."""
-        cards = sum(card.sizeHint().height() for card in self._cards.values()) + 2
+        cards = sum(card.sizeHint().height() for card in (*self._brokers.values(), *self._cards.values())) + 2
         links = self._link_view.horizontalHeader().height() + (self._links.rowCount() * (theme.ROW_HEIGHT - 2)) + 14
         log = max(self.height() - cards - links, self.height() * 3 // 10)
         self._splitter.setSizes([max(120, self.height() - log - links), links, log])
@@ -211,6 +227,8 @@ class FeedsPanel(Panel):
         self._copy.setIcon(icons.icon("copy"))
         for card in self._cards.values():
             card.restyle()
+        for broker in self._brokers.values():
+            broker.restyle()
 
     def save_state(self) -> dict[str, object]:
         """Return the sizes of the parts and the filter."""
