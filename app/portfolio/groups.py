@@ -162,7 +162,7 @@ def allocation(rows: Iterable[Holding], by: By, cash: Iterable[tuple[str, float 
 
 def _name(row: Holding, by: By) -> str:
     if by is By.UNDERLYING:
-        return row.contract.symbol
+        return f"{row.contract.symbol} (notional)" if row.is_notional else row.contract.symbol
     return row.contract.currency if by is By.CURRENCY else _CLASSES.get(row.contract.sec_type, "Other")
 
 

@@ -78,7 +78,7 @@ class Cells:
         value = self.value(row, key, live)
         if value is None or not math.isfinite(value):
             return formats.UNKNOWN
-        text = self._number(row, column.kind, value)
+        text = self._number(row, key, value)
         if column.signed:
             text = signed(text, value)
         if key == "price":
@@ -87,9 +87,11 @@ class Cells:
             return f"{text} {BROKER_SIGN}"
         return text
 
-    def _number(self, row: Holding, kind: Kind, value: float) -> str:
+    def _number(self, row: Holding, key: str, value: float) -> str:
+        kind = BY_KEY[key].kind
         if kind is Kind.PRICE:
-            return price(value, self._details(row.contract.con_id))
+            behind = underlying_con_id(row) if key == "underlying_price" else row.contract.con_id
+            return price(value, self._details(behind), more=key == "average")
         if kind is Kind.MONEY:
             return money(value)
         if kind is Kind.PCT:
@@ -116,3 +118,8 @@ class Cells:
     def is_stale(self, live: Pricing) -> bool:
         """Tell a price that does not come from a quote of the last minute."""
         return not live.updated_ns or self.now_ns - live.updated_ns > STALE_QUOTE_S * NS_PER_S
+
+
+def underlying_con_id(row: Holding) -> int:
+    """Return the number of the contract whose tick the underlying's price has."""
+    return row.contract.underlying_con_id if row.contract.sec_type.is_option else row.contract.con_id

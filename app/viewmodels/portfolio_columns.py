@@ -75,7 +75,7 @@ COLUMNS: Final = (
         kind=Kind.MONEY,
         help="realised P&L, the broker's figure",
         signed=True,
-        width=76,
+        width=80,
     ),
     Column(key="delta", title="Delta", kind=Kind.GREEK, help="in units of the underlying", signed=True, width=66),
     Column(
@@ -87,7 +87,7 @@ COLUMNS: Final = (
         width=60,
     ),
     Column(key="theta", title="Theta", kind=Kind.GREEK, help="money per day", signed=True, width=66),
-    Column(key="vega", title="Vega", kind=Kind.GREEK, help="money per point of volatility", signed=True, width=62),
+    Column(key="vega", title="Vega", kind=Kind.GREEK, help="money per point of volatility", signed=True, width=66),
     Column(
         key="dollar_delta",
         title="Delta value",
@@ -142,3 +142,9 @@ def chosen_columns(stored: object) -> tuple[str, ...]:
     named = [key for key in stored if isinstance(key, str) and key in BY_KEY] if isinstance(stored, list) else []
     found = tuple(dict.fromkeys(("instrument", *named))) if named else ()
     return found or USUAL
+
+
+def chosen_widths(stored: object) -> dict[str, int]:
+    """Return the sensible widths in pixels of a stored table, by column."""
+    entries = stored.items() if isinstance(stored, dict) else ()
+    return {key: width for key, width in entries if key in BY_KEY and type(width) is int and 24 <= width <= 600}

@@ -58,7 +58,7 @@ class Lines:
         if len(shown) > 1:
             unit = base or "base"
             label = "Total" if len({row.contract.currency for row in shown}) == 1 else f"Total in {unit}"
-            nodes.append(Node(("total",), label, subtotal=self.sum))
+            nodes.insert(0, Node(("total",), label, subtotal=self.sum))
         before = _skeleton(self.nodes)
         self.nodes = tuple(nodes)
         after = _skeleton(self.nodes)

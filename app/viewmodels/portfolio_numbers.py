@@ -10,10 +10,10 @@ from app.viewmodels import formats
 
 
 def money(value: float | None) -> str:
-    """Return an amount: cents below a hundred thousand, whole units from there on."""
+    """Return an amount: cents below ten thousand, whole units from there on."""
     if value is None or not math.isfinite(value):
         return formats.UNKNOWN
-    text = f"{value:,.{0 if abs(value) >= 99_999.995 else 2}f}"
+    text = f"{value:,.{0 if abs(value) >= 9_999.995 else 2}f}"
     return "0.00" if text == "-0.00" else text
 
 
@@ -26,20 +26,22 @@ def greek(value: float | None) -> str:
     """Return a Greek with about four significant digits."""
     if value is None or not math.isfinite(value):
         return formats.UNKNOWN
+    if value == 0:
+        return "0"
     magnitude = abs(value)
-    digits = 4 if magnitude < 0.1 else 3 if magnitude < 1 else 2 if magnitude < 1_000 else 0
+    digits = 4 if magnitude < 0.1 else 3 if magnitude < 1 else 2 if magnitude < 100 else 1 if magnitude < 1_000 else 0
     text = f"{value:,.{digits}f}"
     return text.lstrip("-") if not any(digit in "123456789" for digit in text) else text
 
 
-def price(value: float | None, details: ContractDetails | None) -> str:
-    """Return a price by the contract's tick; one decimal more for a mid between two ticks."""
+def price(value: float | None, details: ContractDetails | None, *, more: bool = False) -> str:
+    """Return a price by the contract's tick; one decimal more for a mid between two ticks, and when asked for."""
     step = None if details is None or not details.tick_size else details.tick_size
     if value is None or step is None:
         return formats.price(value)
     decimals = formats.tick_decimals(f"{step:.10f}") or 0
-    between = abs(round(value, decimals) - value) > 10.0 ** -(decimals + 3)
-    return f"{value:,.{decimals + between}f}"
+    is_between = abs(round(value, decimals) - value) > 0.25 * 10.0**-decimals
+    return f"{value:,.{decimals + (more or is_between)}f}"
 
 
 def signed(text: str, value: float) -> str:
