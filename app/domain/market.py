@@ -20,7 +20,8 @@ class Field(IntEnum):
 
     Of stocks: CHANGE_PCT is against the previous close (PREVIOUS), HIGH, LOW and BASE_VOLUME (shares as sent) are the
     day's, VOLUME is about the day's turnover in USD. HALTED: 0 trading, 1 halted, 2 halted for volatility. DATA_KIND is
-    a `DataKind`. PHASE is a `Phase`. GAP_PCT is percent against the close before. Venues of coins have none of these.
+    a `DataKind`. PHASE is a `Phase`. GAP_PCT is percent against the close before. LINE: 1 where quotes are asked for, 0
+    where there is no free line, -1 where the broker refuses them. Venues of coins have none of these.
     """
 
     LAST = 0
@@ -45,9 +46,10 @@ class Field(IntEnum):
     DATA_KIND = 19
     PHASE = 20
     GAP_PCT = 21
+    LINE = 22
 
 
-STOCK_FIELDS: Final = frozenset({Field.HALTED, Field.DATA_KIND, Field.PHASE, Field.GAP_PCT})
+STOCK_FIELDS: Final = frozenset({Field.HALTED, Field.DATA_KIND, Field.PHASE, Field.GAP_PCT, Field.LINE})
 """Figures that only stocks have."""
 
 

@@ -11,8 +11,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
+from typing import Final
 
 from app.domain.market import Phase
+from app.domain.units import NS_PER_MINUTE
 from app.portfolio.hours import (
     TradingDay,
     new_york_day,
@@ -20,8 +23,10 @@ from app.portfolio.hours import (
     trading_day_before,
 )
 
-_KEPT_DAYS = 6
-NAN = float("nan")
+_KEPT_DAYS: Final = 6
+_SETTLED_NS: Final = 2 * NS_PER_MINUTE
+"""How long after the close a daily bar holds it for certain."""
+NAN: Final = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,13 @@ class Held:
 
 def day_at(now_ns: int) -> TradingDay:
     """Return the trading day that a moment belongs to: the last one that had begun (04:00) by then."""
+    return _day_at_minute(now_ns // NS_PER_MINUTE)
+
+
+@lru_cache(maxsize=64)
+def _day_at_minute(minute: int) -> TradingDay:
+    """Every edge lies on a whole minute."""
+    now_ns = minute * NS_PER_MINUTE
     today = trading_day(new_york_day(now_ns))
     return today if today is not None and today.pre_ns <= now_ns else trading_day_before(new_york_day(now_ns))
 
@@ -70,20 +82,27 @@ class Closes:
         elif value != known:
             self._keep(day.day, value)  # it was the day before's; a change after the close makes it the day's own
 
+    def on_late_close(self, value: float, recv_ns: int) -> None:
+        """Take the "previous close" of quotes that are not live: it may be that of an earlier day."""
+        if math.isfinite(value) and value > 0.0:
+            self._uncertain[day_at(recv_ns).day] = value
+
     def on_open(self, value: float, recv_ns: int) -> None:
         """Take the day's first price of the regular session; told before that session it is another day's."""
         day = day_at(recv_ns)
         if math.isfinite(value) and value > 0.0 and recv_ns >= day.open_ns:
             self._open = (day.day, value)
 
-    def on_bar(self, day: str, close: float) -> None:
-        """Take the close of a day (YYYYMMDD) that is over."""
+    def on_bar(self, day: str, close: float, now_ns: int) -> None:
+        """Take the close of a day (YYYYMMDD), unless that day's session is not over yet."""
         if len(day) == 8 and day.isdigit() and math.isfinite(close) and close > 0.0:
             try:
                 named = date(int(day[:4]), int(day[4:6]), int(day[6:]))
             except ValueError:
                 return
-            self._keep(named, close)
+            trading = trading_day(named)
+            if trading is not None and now_ns >= trading.close_ns + _SETTLED_NS:
+                self._keep(named, close)
 
     def _keep(self, day: date, close: float) -> None:
         self._official[day] = close
@@ -110,7 +129,7 @@ class Closes:
         told = self._uncertain.get(day.day, self._uncertain.get(before))
         if told is not None:
             return Held(
-                told, "told after the session: whether it is that day's close or the one before is uncertain"
+                told, "which day's close it is, is uncertain: it was told after the session, or with delayed quotes"
             )
         return Held(NAN, f"the close of {before:%d %b} was not told")
 

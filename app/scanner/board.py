@@ -7,7 +7,7 @@ table grows: read them from the board each time and never keep them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,18 @@ _SESSIONS: Final = np.array([*(phase.word for phase in Phase), ""], np.str_)
 """Words of `Phase` by number; the last is for what has no sessions."""
 
 
+class Explainer(Protocol):
+    """Says more about rows than figures can."""
+
+    def notes(self, row: int) -> Sequence[str]:
+        """Return what is to be said of a row, in lines."""
+        ...
+
+    def why(self, row: int, key: str) -> str:
+        """Return why a column's figure of a row is not known, or what it rests on; "" when there is nothing to say."""
+        ...
+
+
 class Board:
     """The table. Rows are added at first sight and never removed or moved.
 
@@ -43,7 +55,7 @@ class Board:
     updated_ns: int64 [capacity], UTC ns at which the venue last told anything about the row, 0: never.
     market_codes: int8 [capacity], the row's market as its place in `MARKETS`.
     listed: bool [capacity], whether the row is still of interest; one that is not has no figures.
-    notes: by row, lines of outside text to be shown with it.
+    explainers: who can say more about rows of a market than their figures do.
     revision moves with every news, listing_revision with every new row. dropped: rows or figures that had no place.
     """
 
@@ -58,7 +70,7 @@ class Board:
         self.updated_ns: IntArray
         self.market_codes: npt.NDArray[np.int8]
         self.listed: npt.NDArray[np.bool_]
-        self.notes: dict[int, tuple[str, ...]] = {}
+        self.explainers: dict[Market, Explainer] = {}
         self._cells: FloatArray
         self._liquidated: FloatArray
         self._rows: dict[Market, dict[str, int]] = {market: {} for market in Market}
@@ -154,13 +166,11 @@ class Board:
             self._stamps[row] = recv_ns
         self.revision += 1
 
-    def annotate(self, row: int, values: Mapping[int, float], notes: tuple[str, ...] | None = None) -> None:
-        """Set figures and notes of a row that are no news from its venue: its age goes on."""
+    def annotate(self, row: int, values: Mapping[int, float]) -> None:
+        """Set figures of a row that are no news from its venue: its age goes on."""
         flat, starts = self._flat, self._starts
         for field, value in values.items():
             flat[starts[field] + row] = value
-        if notes is not None:
-            self.notes[row] = notes
         self.revision += 1
 
     def set_listed(self, row: int, listed: bool) -> None:
