@@ -22,7 +22,7 @@ from app.portfolio.currency import Rate, RateBook, base_currency, currency_pairs
 from app.portfolio.exposure import Exposure, Index, exposure, index_contract, underlying_of
 from app.portfolio.ledger import Ledger
 from app.portfolio.pricing import Pricing, pricing
-from app.portfolio.sums import known
+from app.portfolio.sums import known, total
 from app.portfolio.trades import DayTrades, day_trades
 
 
@@ -53,10 +53,11 @@ _NOTIONAL: Final = frozenset({SecType.FUTURE, SecType.CFD})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """One row. quantity 0: closed today. average: cost of one unit. opened: what was held at the previous close.
+    """One row. quantity 0: closed today. average: cost of one unit.
 
-    weight: market value in base ÷ net liquidation, a fraction. rate: into base, None when there is none. allowed: by
-    how much a figure may differ from the broker's, in the contract's currency.
+    net_liquidation: of all accounts that are shown, in base. weight: market value in base ÷ that, a fraction. rate:
+    into base, None when there is none. allowed: by how much a figure may differ from the broker's, in the contract's
+    currency.
     """
 
     account: str
@@ -134,11 +135,12 @@ def holdings(
     for key, traded in trades.items():
         if key[0] in accounts and key not in positions:
             positions[key] = Position(account=key[0], contract=traded.contract, quantity=0.0)
+    worth = accounts_worth(ledger, accounts)
     rows = []
     for key, position in positions.items():
         contract = ledger.contracts.get(key[1], position.contract)
         rate = rates.rate(ledger, key[0], contract.currency, now_ns)
-        rows.append(_holding(ledger, position, contract, trades.get(key), rate, betas, index))
+        rows.append(_holding(ledger, position, contract, trades.get(key), rate, worth, betas, index))
     return rows
 
 
@@ -168,12 +170,21 @@ def net_liquidation(ledger: Ledger, account: str) -> float | None:
     return known(ledger.value(account, Tag.NET_LIQUIDATION)[0])
 
 
+def accounts_worth(ledger: Ledger, accounts: Sequence[str]) -> float | None:
+    """Return the net liquidation value of accounts together, None when one is not known or their bases differ."""
+    if len({base_currency(ledger, account) for account in accounts}) != 1:
+        return None
+    found = total(net_liquidation(ledger, account) for account in accounts)
+    return found.value if found.is_whole else None
+
+
 def _holding(
     ledger: Ledger,
     position: Position,
     contract: Contract,
     trades: DayTrades | None,
     rate: Rate | None,
+    worth: float | None,
     betas: Mapping[int, Beta],
     index: Index,
 ) -> Holding:
@@ -184,10 +195,9 @@ def _holding(
     value = 0.0 if quantity == 0 else None if price.value is None else quantity * factor * price.value
     unrealised = _unrealised(position, factor, price.value, average)
     daily = _daily(position, factor, price, trades)
-    liquidation = net_liquidation(ledger, position.account)
     weight = None
-    if value is not None and rate is not None and liquidation is not None and liquidation > 0:
-        weight = value * rate.value / liquidation
+    if value is not None and rate is not None and worth is not None and worth > 0:
+        weight = value * rate.value / worth
     allowed = allowance(contract, quantity, price, position.market_price)
     return Holding(
         account=position.account,
@@ -201,7 +211,7 @@ def _holding(
         daily=daily,
         trades=trades,
         rate=rate,
-        net_liquidation=liquidation,
+        net_liquidation=worth,
         weight=weight,
         exposure=exposure(ledger, contract, quantity, price, betas, index, None if rate is None else rate.value),
         allowed=allowed,

@@ -253,6 +253,13 @@ class PortfolioModel:
         self.lines.filter_text = text.strip()
         self._rearrange()
 
+    @property
+    def shown_columns(self) -> tuple[str, ...]:
+        """Return the columns on screen: the chosen ones, with the account where several are shown."""
+        if "account" in self.columns or len(self.accounts) < 2:
+            return self.columns
+        return (self.columns[0], "account", *self.columns[1:])
+
     def set_columns(self, columns: Sequence[str]) -> None:
         """Show these columns in this order."""
         self.columns = chosen_columns(list(columns))
@@ -331,7 +338,7 @@ class PortfolioModel:
 
     def export_header(self) -> list[str]:
         """Return the header of a file."""
-        return ["Account", "Group", *(BY_KEY[key].title for key in self.columns if key != "account")]
+        return ["Account", "Group", *(BY_KEY[key].title for key in self.shown_columns if key != "account")]
 
     # -- layout --------------------------------------------------------------------------------------------------
 

@@ -37,7 +37,7 @@ class Column:
 
 
 COLUMNS: Final = (
-    Column(key="instrument", title="Instrument", kind=Kind.TEXT, help="what is held", width=176),
+    Column(key="instrument", title="Instrument", kind=Kind.TEXT, help="what is held", width=166),
     Column(key="account", title="Account", kind=Kind.TEXT, help="account that holds it", shown=False, width=90),
     Column(key="quantity", title="Qty", kind=Kind.QUANTITY, help="contracts or shares, negative when short", width=62),
     Column(key="price", title="Price", kind=Kind.PRICE, help="price of one unit: options their mid, others the last"),
@@ -102,7 +102,7 @@ COLUMNS: Final = (
         kind=Kind.GREEK,
         help="units of the index that would move as much in money",
         signed=True,
-        width=64,
+        width=72,
     ),
     Column(key="beta", title="Beta", kind=Kind.GREEK, help="measured from daily closes", shown=False, width=56),
     Column(key="currency", title="Ccy", kind=Kind.TEXT, help="currency of the row's money", width=42),

@@ -36,6 +36,9 @@ def sum_why(subtotal: Subtotal, key: str, name: str) -> str:
         base = subtotal.in_base[key]
         if base is not found and base != found:
             lines.append(f"in base: {money(base.value)} ({base.words})")
+    notional = sum(row.is_notional for row in subtotal.rows)
+    if key in ("market_value", "weight") and notional:
+        lines.append(f"{notional} of them count with their notional value, which is not part of net liquidation")
     if not found.is_whole:
         lines.append("PARTIAL: the sum is of the known parts only")
     return "\n".join(lines)

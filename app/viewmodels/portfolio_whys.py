@@ -78,9 +78,9 @@ class Whys(Cells):
         if row.rate is None:
             return [rate_words(None, row.contract.currency, self.now_ns)]
         if row.net_liquidation is None or row.net_liquidation <= 0:
-            return ["the account's net liquidation value is not known"]
+            return ["the net liquidation value is not known, or accounts of several base currencies are shown"]
         return [
-            "market value in base ÷ net liquidation of the account",
+            "market value in base ÷ net liquidation of what is shown",
             f"{money(row.in_base(row.market_value))} ÷ {money(row.net_liquidation)}",
         ]
 

@@ -13,6 +13,7 @@ from PySide6.QtGui import QBrush, QFont
 
 from app.domain.units import NS_PER_MS
 from app.ui import theme
+from app.ui.charts import palette
 from app.viewmodels.portfolio import PortfolioModel
 from app.viewmodels.portfolio_columns import COLUMNS, KEYS, LIVE
 from app.viewmodels.portfolio_nodes import Node
@@ -33,7 +34,11 @@ _LEFT: Final = int((Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter).
 SECTION: Final = {key: section for section, key in enumerate(KEYS)}
 FLASH_MS: Final = 800
 FLASH_STEPS: Final = 4
-FLASHING: Final = ("price", "market_value", "daily", "unrealised", "realised", "quantity")
+INKED: Final = ("price", "market_value")
+"""Columns whose digits take the colour of their last move for a moment; those of gains have a colour already."""
+TINTED: Final = ("quantity", "realised")
+"""Columns that move with a fill: rare enough for a coloured ground."""
+FLASHING: Final = (*INKED, *TINTED)
 _LIVE_FROM: Final = min(SECTION[key] for key in LIVE)
 _LIVE_TO: Final = max(SECTION[key] for key in LIVE)
 
@@ -57,9 +62,12 @@ class PortfolioTree(QAbstractItemModel):
         self._muted = QBrush(theme.colour(look.muted))
         self._signs = {1: QBrush(theme.colour(look.up)), -1: QBrush(theme.colour(look.down))}
         self._warning = QBrush(theme.colour(look.warning))
-        self._tints = {
-            direction: [QBrush(theme.colour(colour, 0.05 * step)) for step in range(1, FLASH_STEPS + 1)]
-            for direction, colour in ((1, look.up), (-1, look.down))
+        steps = range(1, FLASH_STEPS + 1)
+        moves = ((1, look.up), (-1, look.down))
+        self._tints = {move: [QBrush(theme.colour(colour, 0.06 * step)) for step in steps] for move, colour in moves}
+        self._inks = {
+            move: [QBrush(theme.colour(palette.mix(look.text, colour, step / FLASH_STEPS))) for step in steps]
+            for move, colour in moves
         }
         self._bold: QFont = theme.ui_font(bold=True)
         self._size = QSize(0, theme.ROW_HEIGHT - 2)
@@ -148,6 +156,8 @@ class PortfolioTree(QAbstractItemModel):
                 return self._warning
             if model.in_session and model.cells.is_stale(live):
                 return self._muted
+        if key in INKED and (strength := self._strength(node, key)):
+            return self._inks[1 if strength > 0 else -1][abs(strength) - 1]
         if key in ("currency", "account", "priced"):
             return self._muted
         value = model.lines.value(node, key) if signed else None
@@ -156,12 +166,16 @@ class PortfolioTree(QAbstractItemModel):
         return self._signs[1 if value > 0 else -1]
 
     def _tint(self, node: Node, key: str) -> QBrush | None:
+        strength = self._strength(node, key) if key in TINTED else 0
+        return self._tints[1 if strength > 0 else -1][abs(strength) - 1] if strength else None
+
+    def _strength(self, node: Node, key: str) -> int:
+        """Return how strongly a cell is marked, below 0 when it fell, 0 not at all."""
         found = self._flash.get((node.key, key))
-        if found is None:
-            return None
-        direction, since_ns = found
-        left = FLASH_STEPS - (self._now_ns - since_ns) * FLASH_STEPS // (FLASH_MS * NS_PER_MS)
-        return self._tints[direction][min(FLASH_STEPS, left) - 1] if left > 0 else None
+        if found is None or self._model.state.is_stale:
+            return 0
+        left = FLASH_STEPS - (self._now_ns - found[1]) * FLASH_STEPS // (FLASH_MS * NS_PER_MS)
+        return found[0] * min(FLASH_STEPS, max(0, left))
 
     # -- news ----------------------------------------------------------------------------------------------------
 
@@ -252,7 +266,7 @@ class PortfolioTree(QAbstractItemModel):
 
     def row_text(self, node: Node) -> str:
         """Return the shown cells of a line, parted by tabs."""
-        return "\t".join(self._model.lines.text(node, key) for key in self._model.columns)
+        return "\t".join(self._model.lines.text(node, key) for key in self._model.shown_columns)
 
 
 def _places(nodes: tuple[Node, ...]) -> dict[Key, tuple[int, int]]:

@@ -50,6 +50,7 @@ class PortfolioPanel(Panel):
         self._now_ns = 0
         self._seen = -1
         self._curve_key: Hashable = None
+        self._columns: tuple[str, ...] = ()
         self._menu_open = False
         self._is_syncing = False
         self._is_laid_out = False
@@ -163,6 +164,8 @@ class PortfolioPanel(Panel):
         chosen = self._chosen_key()
         bar = self.view.verticalScrollBar()
         offset = bar.value()
+        if self.model.shown_columns != self._columns:
+            self._show_columns()
         if self.items.show_lines(mono_ns):
             self._fold()
             self._choose(chosen)
@@ -243,9 +246,10 @@ class PortfolioPanel(Panel):
     def _show_columns(self) -> None:
         header = self.view.header()
         self._is_syncing = True
+        self._columns = self.model.shown_columns
         for section, key in enumerate(KEYS):
-            header.setSectionHidden(section, key not in self.model.columns)
-        for place, key in enumerate(self.model.columns):
+            header.setSectionHidden(section, key not in self.model.shown_columns)
+        for place, key in enumerate(self.model.shown_columns):
             header.moveSection(header.visualIndex(SECTION[key]), place)
         self._is_syncing = False
 
@@ -317,7 +321,8 @@ class PortfolioPanel(Panel):
         if not self._is_syncing:
             header = self.view.header()
             shown = [KEYS[header.logicalIndex(place)] for place in range(len(KEYS))]
-            self.model.set_columns([key for key in shown if not header.isSectionHidden(SECTION[key])])
+            visible = [key for key in shown if not header.isSectionHidden(SECTION[key])]
+            self.model.set_columns([key for key in visible if key != "account" or key in self.model.columns])
 
     # -- menus ---------------------------------------------------------------------------------------------------
 
@@ -404,7 +409,7 @@ class PortfolioPanel(Panel):
 
     def csv_text(self) -> str:
         """Return all positions and columns that are shown as CSV."""
-        return ask.csv_text(self.model.export_header(), self.model.lines.export_rows(self.model.columns))
+        return ask.csv_text(self.model.export_header(), self.model.lines.export_rows(self.model.shown_columns))
 
     def copy_csv(self) -> None:
         """Put the table on the clipboard as CSV."""

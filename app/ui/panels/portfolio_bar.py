@@ -182,6 +182,7 @@ class PortfolioBar(QWidget):
         self.accounts.setVisible(bool(known))
         self._show_mode()
         pace = "prices live, sums every second" if model.in_session else "closed: sums every 5 s"
+        pace = "not live" if model.state.is_stale else pace
         self.status.setText(pace if model.rows else "")
         self._show_figures()
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QSize, Qt
 from PySide6.QtGui import QColor, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QToolTip, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
 from app.domain.units import NS_PER_MS
 from app.portfolio.groups import By, Share
@@ -20,7 +20,7 @@ from app.viewmodels.portfolio_curve import Curve, CurveOf
 from app.viewmodels.portfolio_numbers import money, signed
 
 _ROW: Final = 18
-_NAME: Final = 96
+_NAME: Final = 128
 _NUMBERS: Final = 132
 _LEAST_SPAN_MS: Final = 30 * 60_000
 
@@ -37,6 +37,7 @@ class Headed(QWidget):
         for text, value in choices:
             self.box.addItem(text, value)
         self.note = plain_label(self, "muted")
+        self.note.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         head = QHBoxLayout()
         head.setContentsMargins(8, 3, 8, 3)
         head.setSpacing(6)
@@ -63,7 +64,7 @@ class AllocationBars(QWidget):
         self._shown: list[Share] = []
         self._unit = ""
         self._stale = False
-        self.setMinimumSize(QSize(240, 5 * _ROW))
+        self.setMinimumSize(QSize(200, 5 * _ROW))
         self.setAccessibleName("Allocation")
 
     def show_shares(self, shares: list[Share], unit: str, *, is_stale: bool) -> None:
@@ -174,7 +175,7 @@ class DayPlot(QWidget):
         self._zero = True
         self._stale = False
         self._mouse: int | None = None
-        self.setMinimumSize(QSize(260, 5 * _ROW))
+        self.setMinimumSize(QSize(200, 5 * _ROW))
         self.setMouseTracking(True)
         self.setAccessibleName("Profit and loss today")
 
