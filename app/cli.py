@@ -75,7 +75,11 @@ def build_parser() -> argparse.ArgumentParser:
     capture.add_argument("--market", choices=("spot", "usdm"), help="take Binance's captures as of this market")
 
     settings = commands.add_parser("settings", parents=[common], help="print every setting")
-    for command in (book, replay, capture, settings):
+    doctor = commands.add_parser("doctor", parents=[common], help="look at every connection and say what is wrong")
+    doctor.add_argument(
+        "--login", action="store_true", help="log in to TWS for the look, with a client id of its own (reads only)"
+    )
+    for command in (book, replay, capture, settings, doctor):
         command.add_argument("--json", action="store_true", help="print one JSON document")
 
     sim = commands.add_parser("sim", help="run a simulated venue on this machine")
@@ -138,13 +142,17 @@ def _run(args: argparse.Namespace) -> int:
     paths = Paths.of(args.basedir, "demo" if demo and not args.basedir else "")
     if args.command == "desktop":
         return _desktop(args, paths)
-    settings = Settings(paths.settings if args.basedir or args.command == "settings" else None)
+    settings = Settings(paths.settings if args.basedir or args.command in ("settings", "doctor") else None)
     settings.override(args.assignments)
     args.sample_ms = settings.whole("books.sample_ms")
     if args.command == "settings":
         from app.commands.settings import show
 
         return show(args, settings)
+    if args.command == "doctor":
+        from app.commands.doctor import doctor
+
+        return doctor(args, settings, paths)
     from app.commands import replaying
 
     commands = {"book": replaying.book, "replay": replaying.replay, "import-capture": replaying.import_capture}
@@ -193,6 +201,9 @@ def _sim(venue: str, arguments: list[str]) -> int:
         "binance": simulate.run_binance,
         "bybit": simulate.run_bybit,
         "hyperliquid": simulate.run_hyperliquid,
+        "tws": simulate.run_tws,
+        "portal": simulate.run_portal,
+        "ibkr": simulate.run_ibkr,
     }
     return simulators[venue](arguments)
 

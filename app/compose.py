@@ -318,12 +318,18 @@ class Desktop:
         from app.paths import resources
         from app.server.service import LocalServer
         from app.server.status import ServerOptions
+        from app.services.doctor import Doctor, DoctorFiles
+        from app.ui.dialogs.certificate import CertificateKeeper
+        from app.viewmodels.broker_care import BrokerCare
         from app.viewmodels.live_books import LiveBooks
         from app.viewmodels.live_series import LiveSeries
         from app.viewmodels.scanner_books import ScannerBooks
         from app.viewmodels.served import Served
         from app.viewmodels.time_link import TimeLinks
 
+        brokerage = core.brokerage
+        live_status.set_brokers(brokerage.health())
+        care = BrokerCare(lambda: brokerage.desks)
         books = LiveBooks(core.engines, self.clock)
         series = LiveSeries(core.engines, core.ticks, core.history)
         mirror = StatusModel(self.clock, mode=status.mode, mode_detail=status.mode_detail)
@@ -354,10 +360,16 @@ class Desktop:
             status=live_status,
             engines=core.engines,
             watch=core.watch,
+            brokerage=brokerage,
+            care=care,
+            history=core.history,
+            doctor=Doctor(settings, DoctorFiles.of(paths), self.clock, lambda: brokerage.desks),
             server=server,
             time_links=TimeLinks(),
         )
         status.attach(live_status)
+        assert self._window is not None
+        stack.callback(CertificateKeeper(care, self._window).shut)
         stack.push_async_callback(server.stop)
         if settings.flag("server.enabled"):
             await server.start()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from app import __version__
 from app.domain.clock import Clock
 from app.domain.ids import Market
 from app.settings.store import Settings
@@ -14,9 +15,13 @@ from app.viewmodels.linking import LinkBus
 
 if TYPE_CHECKING:
     from app.server.service import LocalServer
+    from app.services.brokerage import Brokerage
+    from app.services.doctor import Doctor
     from app.services.pipeline import MarketEngine
     from app.services.watching import Watch
+    from app.storage.history import History
     from app.ui.panels.base import Panel
+    from app.viewmodels.broker_care import BrokerCare
     from app.viewmodels.live_books import LiveBooks
     from app.viewmodels.live_series import LiveSeries
     from app.viewmodels.live_status import LiveStatus
@@ -32,6 +37,10 @@ class Sources:
     status: LiveStatus
     engines: Mapping[Market, MarketEngine]
     watch: Watch
+    brokerage: Brokerage
+    care: BrokerCare
+    history: History
+    doctor: Doctor
     server: LocalServer
     time_links: TimeLinks
 
@@ -64,6 +73,9 @@ class Screens:
                 PanelKind(id="ladder", title="Order book", factory=self._ladder, icon="ladder", multiple=True),
                 PanelKind(id="scanner", title="Market Scanner", factory=self._scanner, icon="scanner"),
                 PanelKind(id="alerts", title="Alerts", factory=self._alerts, icon="bell"),
+                PanelKind(id="portfolio", title="Portfolio", factory=self._portfolio, icon="portfolio", multiple=True),
+                PanelKind(id="orders", title="Live Trading", factory=self._orders, icon="orders"),
+                PanelKind(id="doctor", title="Connection doctor", factory=self._doctor, icon="doctor"),
                 PanelKind(id="feeds", title="Feeds", factory=self._feeds, icon="feeds"),
                 PanelKind(id="server", title="Server", factory=self._server, icon="server"),
             )
@@ -91,7 +103,7 @@ class Screens:
         from app.ui.panels.feeds import FeedsPanel
         from app.viewmodels.feeds import FeedsModel
 
-        return FeedsPanel(FeedsModel(self._ready.status, self._clock()))
+        return FeedsPanel(FeedsModel(self._ready.status, self._clock(), self._ready.care))
 
     def _chart(self) -> Panel:
         from app.ui.panels.depth_chart import DepthChartPanel
@@ -125,6 +137,33 @@ class Screens:
             feeds=lambda: tuple(str(feed.feed) for feed in ready.status.feeds()),
         )
         return AlertsPanel(model)
+
+    def _portfolio(self) -> Panel:
+        from app.ui.panels.portfolio import PortfolioPanel
+        from app.viewmodels.portfolio import PortfolioModel
+
+        ready = self._ready
+        return PortfolioPanel(PortfolioModel(ready.brokerage, self._links, clock=self._clock(), history=ready.history))
+
+    def _orders(self) -> Panel:
+        from app.ui.panels.live_trading import LiveTradingPanel
+        from app.viewmodels.live_trading import LiveTradingModel
+
+        ready = self._ready
+        kept = ready.brokerage.orders
+        model = LiveTradingModel(
+            ready.brokerage,
+            self._clock().wall_ns,
+            store=ready.history,
+            store_trouble=lambda: "" if kept is None else kept.trouble,
+        )
+        return LiveTradingPanel(model)
+
+    def _doctor(self) -> Panel:
+        from app.ui.panels.doctor import DoctorPanel
+        from app.viewmodels.doctor import DoctorModel
+
+        return DoctorPanel(DoctorModel(self._ready.doctor, self._clock(), __version__), self._spawn)
 
     def _show_book(self, market: Market, symbol: str) -> None:
         """Show a book in a ladder."""

@@ -33,7 +33,8 @@ def make_brokerage(settings: Settings, paths: Paths, clock: Clock, outputs: Brok
 
 
 def _tws(settings: Settings, paths: Paths, clock: Clock, outputs: BrokerOutputs) -> Desk:
-    from app.venues.ibkr_tws.session import TwsOptions, TwsSession
+    from app.venues.ibkr_tws.options import TwsOptions
+    from app.venues.ibkr_tws.session import TwsSession
 
     host, port = settings.text("ibkr.tws.host"), settings.whole("ibkr.tws.port")
     lines = settings.whole("ibkr.lines")
@@ -51,7 +52,8 @@ def _tws(settings: Settings, paths: Paths, clock: Clock, outputs: BrokerOutputs)
 
 
 def _portal(settings: Settings, paths: Paths, clock: Clock, outputs: BrokerOutputs) -> Desk:
-    from app.venues.ibkr_portal.session import PortalOptions, PortalSession
+    from app.venues.ibkr_portal.options import PortalOptions
+    from app.venues.ibkr_portal.session import PortalSession
 
     lines = settings.whole("ibkr.lines")
     url = settings.text("ibkr.portal.url")
@@ -61,6 +63,7 @@ def _portal(settings: Settings, paths: Paths, clock: Clock, outputs: BrokerOutpu
         url=url,
         fingerprint=settings.text("ibkr.portal.fingerprint"),
         pin_path=paths.gateway_certificate,
+        bans_path=paths.bans,
         lines_limit=lines,
     )
     session = PortalSession(options, desk, health, clock)

@@ -18,7 +18,6 @@ from app.domain.broker_events import BrokerEvent
 from app.domain.broker_health import BrokerHealth
 from app.domain.clock import Clock
 from app.domain.contracts import Contract, ContractDetails, SecType
-from app.domain.errors import StorageError
 from app.domain.health import FeedEvent, LinkState
 from app.domain.quotes import QuoteUpdate
 from app.domain.units import NS_PER_S
@@ -26,8 +25,9 @@ from app.portfolio.beta import Beta, beta
 from app.portfolio.hours import ContractHours, Phase
 from app.portfolio.ledger import Ledger
 from app.portfolio.lines import LineBudget, LineGroup
-from app.portfolio.order_events import OrderQuery, OrderRecords
+from app.portfolio.orders import OrderBook
 from app.portfolio.pnl_minutes import PnlMinute, pnl_minutes
+from app.services.order_keeping import OrderKeeping, OrderStore
 from app.services.supervisor import supervise
 from app.venues.broker import BrokerError, BrokerSession
 
@@ -36,7 +36,6 @@ _log = logging.getLogger("fathom.brokerage")
 _PLAN_EVERY_S: Final = 0.25
 _KEEP_EVERY_S: Final = 1.0
 _MINUTE_NS: Final = 60 * NS_PER_S
-_RECALL_NS: Final = 3 * 86_400 * NS_PER_S
 _BETA_DAYS: Final = 260
 _REFRESH_S: Final = 12 * 3600.0
 _ASK_AGAIN_S: Final = 120.0
@@ -56,19 +55,11 @@ class BrokerOutputs:
     on_events: list[Callable[[Source, int, Sequence[BrokerEvent]], None]] = field(default_factory=list)
 
 
-class Archive(Protocol):
+class Archive(OrderStore, Protocol):
     """Where orders, fills and profit and loss are kept from run to run."""
-
-    def write_orders(self, records: OrderRecords) -> None:
-        """Take orders and fills that have changed; returns at once."""
-        ...
 
     def write_pnl(self, row: PnlMinute) -> None:
         """Take a minute of an account; returns at once."""
-        ...
-
-    async def read_orders(self, query: OrderQuery) -> OrderRecords:
-        """Return stored orders and fills. Raises StorageError."""
         ...
 
 
@@ -156,7 +147,11 @@ class Brokerage:
 
     def __init__(self, desks: Sequence[Desk], clock: Clock) -> None:
         self.desks: Mapping[Source, Desk] = {desk.source: desk for desk in desks}
+        self.orders: OrderKeeping | None = None
         self._clock = clock
+
+    def _books(self) -> list[OrderBook]:
+        return [desk.ledger.orders for desk in self.desks.values()]
 
     def health(self) -> tuple[BrokerHealth, ...]:
         """Return the live counters of every source that is switched on."""
@@ -164,8 +159,6 @@ class Brokerage:
 
     async def run(self, on_report: Callable[[str, str], None], archive: Archive | None = None) -> None:
         """Keep every session going until cancelled. A session that cannot be helped never ends another."""
-        if archive is not None:
-            await self._recall(archive)
         async with asyncio.TaskGroup() as group:
             for desk in self.desks.values():
                 session = desk.session
@@ -177,7 +170,9 @@ class Brokerage:
             if self.desks:
                 group.create_task(self._plan_lines(), name="lines")
             if self.desks and archive is not None:
-                group.create_task(self._keep(archive), name="broker history")
+                self.orders = OrderKeeping(archive, self._books, self._clock.wall_ns)
+                group.create_task(self.orders.run(), name="orders kept")
+                group.create_task(self._keep(archive), name="profit and loss kept")
 
     async def _plan_lines(self) -> None:
         while True:
@@ -188,40 +183,18 @@ class Brokerage:
 
     # -- history -------------------------------------------------------------------------------------------------
 
-    async def _recall(self, archive: Archive) -> None:
-        """Put the orders and fills of the last days beneath what the sources tell."""
-        now_ns = self._clock.wall_ns()
-        try:
-            records = await archive.read_orders(
-                OrderQuery(start_ns=now_ns - _RECALL_NS, end_ns=now_ns + _MINUTE_NS, working=True)
-            )
-        except StorageError as error:
-            _log.warning("orders of earlier days cannot be read: %s", error)
-            return
-        for desk in self.desks.values():
-            desk.ledger.orders.restore(records)
-            desk.ledger.revisions.orders += 1
-
     async def _keep(self, archive: Archive) -> None:
-        """Store orders and fills as they change, and profit and loss by the minute; also at the end."""
+        """Store profit and loss by the minute; also at the end."""
         minute = 0
         try:
             while True:
                 await asyncio.sleep(_KEEP_EVERY_S)
-                self._keep_orders(archive)
                 now_ns = self._clock.wall_ns()
                 if now_ns // _MINUTE_NS != minute:
                     minute = now_ns // _MINUTE_NS
                     self._keep_pnl(archive, now_ns)
         finally:
-            self._keep_orders(archive)
             self._keep_pnl(archive, self._clock.wall_ns())
-
-    def _keep_orders(self, archive: Archive) -> None:
-        for desk in self.desks.values():
-            records = desk.ledger.orders.take_unsaved()
-            if records:
-                archive.write_orders(records)
 
     def _keep_pnl(self, archive: Archive, now_ns: int) -> None:
         for desk in self.desks.values():

@@ -29,8 +29,10 @@ from app.paths import Paths
 from app.services import remembered
 from app.services.alerting import Notification
 from app.services.broker_desks import make_brokerage
+from app.services.broker_scanning import BrokerScanning
 from app.services.brokerage import BrokerOutputs
 from app.services.feeds import make_intake
+from app.services.order_news import OrderNotices
 from app.services.pipeline import GRID_NS, EngineOptions, EngineOutputs, MarketEngine
 from app.services.recording import RecordingSink
 from app.services.supervisor import supervise
@@ -140,6 +142,12 @@ class Core:
         )
         self.broker_outputs = BrokerOutputs(on_event=self._on_event, on_raw=self._record)
         self.brokerage = make_brokerage(settings, paths, clock, self.broker_outputs)
+        self._order_notices = OrderNotices(settings, outputs.on_alert)
+        for desk in self.brokerage.desks.values():
+            desk.ledger.orders.on_news = self._order_notices.on_news
+        self.stocks = BrokerScanning(settings, self.brokerage.desks, self.watch.scanning)
+        self.broker_outputs.on_quotes.append(self.stocks.on_quotes)
+        self.broker_outputs.on_events.append(self.stocks.on_events)
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -161,6 +169,7 @@ class Core:
                 group.create_task(self._measure_itself(), name="metrics")
                 group.create_task(self.watch.run(self._clock), name="watch")
                 group.create_task(self.brokerage.run(self._on_report, self.history), name="brokerage")
+                group.create_task(self.stocks.run(self._clock), name="stocks in the scanner")
                 if self.redis is not None:
                     group.create_task(self.redis.run(), name="redis")
                 for session in self.sessions.values():
@@ -229,6 +238,7 @@ class Core:
             for engine in self.engines.values():
                 engine.advance(now_ns)
                 await asyncio.sleep(0)  # frames and the window get their turn between two pieces of work
+            self._order_notices.advance(now_ns)
             self._outputs.on_sampled()
 
     async def _measure_itself(self) -> None:

@@ -10,6 +10,7 @@ from app.domain.health import FeedEvent, FeedHealth, LinkHealth, LinkState
 from app.domain.ids import Market
 from app.services.alerting import Notification
 from app.services.broker_replay import BrokerReplay
+from app.services.broker_scanning import BrokerScanning
 from app.services.brokerage import BrokerOutputs
 from app.services.feeds import make_intake
 from app.services.pipeline import EngineOptions, EngineOutputs, MarketEngine
@@ -61,10 +62,18 @@ class ReplayCore:
         self.broker_outputs = BrokerOutputs(on_event=on_event)
         broker = BrokerReplay(recording, clock, self.broker_outputs, settings.whole("ibkr.lines"))
         self.brokerage = broker.brokerage
+        stocks = BrokerScanning(settings, self.brokerage.desks, self.watch.scanning)
+        self.broker_outputs.on_quotes.append(stocks.on_quotes)
+        self.broker_outputs.on_events.append(stocks.on_events)
+
+        def on_time(now_ns: int) -> None:
+            stocks.advance(now_ns)
+            self.watch.advance(now_ns)
+
         self.replayer = Replayer(
             self.engines,
             started_ns_of(recording),
             streams_noted=noted,
-            on_time=self.watch.advance,
+            on_time=on_time,
             on_broker=broker.feed,
         )

@@ -13,6 +13,9 @@ CHART: Final = "chart"
 SCANNER: Final = "scanner"
 ALERTS: Final = "alerts"
 SERVER: Final = "server"
+PORTFOLIO: Final = "portfolio"
+ORDERS: Final = "orders"
+DOCTOR: Final = "doctor"
 
 _TOTAL: Final = "TOTAL"
 
@@ -66,11 +69,23 @@ MARKET: Final = Arrangement(
     shares=((0, (68, 32)), (1, (58, 42))),
 )
 
-BUILT_IN: Final[tuple[Arrangement, ...]] = (DEPTH, SINGLE_COIN, MARKET)
+BROKER: Final = Arrangement(
+    name="Broker",
+    places=(
+        Place(kind=PORTFOLIO, side=Side.LEFT),
+        Place(kind=DOCTOR, side=Side.RIGHT),
+        Place(kind=ORDERS, side=Side.BOTTOM, beside=0),
+        Place(kind=FEEDS, side=Side.TAB, beside=1),
+    ),
+    shares=((0, (72, 28)), (0, (56, 44))),
+)
+
+BUILT_IN: Final[tuple[Arrangement, ...]] = (DEPTH, SINGLE_COIN, MARKET, BROKER)
 
 COLUMN_SHARES: Final[dict[str, tuple[int, ...]]] = {
     DEPTH.name: (22, 27, 27, 24),
     SINGLE_COIN.name: (26, 50, 24),
     MARKET.name: (68, 32),
+    BROKER.name: (72, 28),
 }
 """Shares of the outermost columns, once the window has its size."""
