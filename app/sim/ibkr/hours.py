@@ -107,6 +107,7 @@ def _stamp(day: date, minutes: int, zone: str) -> datetime:
     return datetime.combine(day, time(minutes // 60, minutes % 60), ZoneInfo(zone))
 
 
+@lru_cache(maxsize=8192)
 def sessions(venue: Venue, day: date) -> tuple[tuple[datetime, datetime], tuple[datetime, datetime]] | None:
     """Return (whole, regular) sessions of that trading day as aware datetimes, None on a closed day."""
     hours = HOURS[venue]

@@ -189,7 +189,7 @@ class Market:
         bid = max(tick, math.floor(price / tick - width / 2.0 + 0.5) * tick)
         quote.bid = _on_tick(bid, tick)
         quote.ask = _on_tick(bid + width * tick, tick)
-        quote.mark = (quote.bid + quote.ask) / 2.0
+        quote.mark = round((quote.bid + quote.ask) / 2.0, 8)
         lot = 25_000.0 if contract.sec_type == "CASH" else 1.0 if contract.sec_type == "FUT" else 100.0
         quote.bid_size = lot * random.randint(1, 18)
         quote.ask_size = lot * random.randint(1, 18)
@@ -272,7 +272,7 @@ class Market:
         quote.ask = ask
         quote.bid_size = float(random.randint(1, 120)) if bid > 0.0 else 0.0
         quote.ask_size = float(random.randint(1, 120))
-        quote.mark = (bid + ask) / 2.0
+        quote.mark = round((bid + ask) / 2.0, 8)
         quote.halted = option.underlying.quote.halted
         quote.iv, quote.model_price, quote.underlying = sigma, worth.price, spot
         quote.delta, quote.gamma = worth.delta, worth.gamma

@@ -70,17 +70,17 @@ class World:
         self.catalogue: Catalogue = build_catalogue(self.day)
         self.market = Market(self.catalogue, seed, start_s, ticks_per_s=ticks_per_s, always_open=always_open)
         self.history = History(
-            self.catalogue, seed, self.day, quote_of=self.quote, volatility_of=self.market.volatility
+            self.catalogue, seed, self.day, quote_of=self.market.quote, volatility_of=self.market.volatility
         )
         self.books = Books(
             self.catalogue.contracts,
-            price_of=lambda con_id: self.quote(con_id).mark,
-            close_of=lambda con_id: self.quote(con_id).close,
+            price_of=lambda con_id: self.market.quote(con_id).mark,
+            close_of=lambda con_id: self.market.quote(con_id).close,
             rate_of=self.rate_of,
         )
         self._vanished: set[str] = set()
         self._account_due_s = start_s
-        start = Start(self.catalogue, self.quote)
+        start = Start(self.catalogue, self.market.quote)
         main, *others = accounts
         self.books.open_account(main, {"USD": 84_512.37, "EUR": 12_040.55}, start.big_portfolio())
         for name in others:
@@ -89,7 +89,7 @@ class World:
             seed,
             start_s,
             choices=start.choices(main, self.positions(main)),
-            quote_of=self.quote,
+            quote_of=self.market.quote,
             held=self._held,
             book=self.books.apply,
             every_s=_ORDER_EVERY_S / rate if rate > 0.0 else 0.0,
@@ -147,7 +147,7 @@ class World:
 
     def rate_of(self, currency: str) -> float:
         """Return what one unit of a currency is worth in USD."""
-        return 1.0 if currency == BASE_CURRENCY else self.quote(EURUSD).mark
+        return 1.0 if currency == BASE_CURRENCY else self.market.quote(EURUSD).mark
 
     # Instruments and quotes
 
@@ -204,7 +204,7 @@ class World:
 
     def scan(self, code: str, *, rows: int = 50, limits: ScanFilter | None = None) -> list[SimContract]:
         """Return the stocks a scan code finds, best first; KeyError for an unknown code (they are `scans.CODES`)."""
-        return run_scan(code, self.catalogue, self.quote, limits or ScanFilter(), rows)
+        return run_scan(code, self.catalogue, self.market.quote, limits or ScanFilter(), rows)
 
     # Orders
 
@@ -265,11 +265,11 @@ class World:
         """Move on by `dt_s` seconds (above 0) and return what changed."""
         self.now_s += dt_s
         changes = Changes(quotes=self.market.step(dt_s))
+        news = self.script.advance(self.now_s)
         today = day_of(self.now_s)
         if today != self.day:
             self._roll_day(today)
             changes.day = True
-        news = self.script.advance(self.now_s)
         changes.orders = [each for each in news.orders if each.account not in self._vanished]
         changes.fills = [each for each in news.fills if each.account not in self._vanished]
         changes.commissions = [each for each in news.commissions if each.account not in self._vanished]
