@@ -10,7 +10,7 @@ import asyncio
 import ipaddress
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -43,7 +43,11 @@ def verifying_context() -> ssl.SSLContext:
 
 
 class Connection:
-    """One socket. `inspect` sees every frame as it arrives, `deliver` when the connection is live."""
+    """One socket. `inspect` sees every frame as it arrives, `deliver` when the connection is live.
+
+    ping_interval_s: None where the peer has a heartbeat of its own. context: TLS settings in place of the usual ones.
+    headers: more of them for the handshake.
+    """
 
     def __init__(
         self,
@@ -52,10 +56,12 @@ class Connection:
         inspect: Callable[[bytes], None],
         deliver: Callable[[bytes], None],
         open_timeout_s: float,
-        ping_interval_s: float,
-        ping_timeout_s: float,
+        ping_interval_s: float | None,
+        ping_timeout_s: float | None,
         close_timeout_s: float,
         max_size: int,
+        context: ssl.SSLContext | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.url = url
         self.held: list[bytes] = []
@@ -77,14 +83,16 @@ class Connection:
             "max_size": max_size,
             "compression": None,
             "logger": _quiet,
+            "additional_headers": headers,
         }
+        self._context = context
         self._socket: ClientConnection | None = None
 
     async def open(self) -> None:
         """Connect. Raises LinkLost with a sentence, FatalFeedError when the address is none."""
         settings = dict(self._settings)
         if self.url.startswith("wss:"):
-            settings["ssl"] = verifying_context()
+            settings["ssl"] = self._context or verifying_context()
         if is_loopback(urlsplit(self.url).hostname or ""):
             settings["proxy"] = None
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from msgspec import UNSET
+
 from app.domain.account import BASE, AccountPnl, AccountValue, Position, Tag
 from app.domain.contracts import Contract
 from app.venues.ibkr_portal.messages import PnlRow, PositionRow, SummaryFigure, SummaryRow
@@ -57,9 +59,10 @@ def streamed_values(account: str, rows: Iterable[SummaryRow]) -> list[AccountVal
     """Return the figures of `ssd`; those of parts of the account ("NetLiquidation-S") keep the gateway's own word."""
     values = []
     for row in rows:
-        if not row.key:
+        raw = row.value if row.monetaryValue in (UNSET, None) else row.monetaryValue
+        if not row.key or raw is UNSET:
             continue
-        number = amount(row.monetaryValue if row.monetaryValue is not None else row.value)
+        number = amount(raw)
         tag = _TAGS.get(row.key.lower(), row.key[:60])
         values.append(_value(account, tag, row.currency or "", number))
     return values

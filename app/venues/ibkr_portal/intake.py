@@ -193,6 +193,10 @@ class PortalIntake:
         self.fields.forget()
         self._pages.clear()
 
+    def expects_page(self, account: str) -> bool:
+        """Return whether more pages of an account's positions have to come before they are told."""
+        return account in self._pages
+
     # -- the session itself --------------------------------------------------------------------------------------
 
     def _on_sts(self, _recv_ns: int, topic: Topic, taken: Taken) -> None:
@@ -245,10 +249,12 @@ class PortalIntake:
     # -- messages ------------------------------------------------------------------------------------------------
 
     def _on_message(self, _recv_ns: int, topic: Topic, taken: Taken) -> None:
-        told = parse(_part(topic.frame.args), Row, "a message")
-        title, text = words(told.get("title")), words(told.get("text") or told.get("message"))
-        if title or text:
-            taken.news.append(said(title, text))
+        part = _part(topic.frame.args)
+        rows = rows_of(part, Row, "messages") if bytes(part)[:1] == b"[" else Rows([part], Row)
+        for told in self._rows(rows):
+            title, text = words(told.get("title")), words(told.get("text") or told.get("message"))
+            if title or text:
+                taken.news.append(said(title, text))
 
     def _on_error(self, _recv_ns: int, topic: Topic, taken: Taken) -> None:
         frame = topic.frame

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct
 
 Text = Annotated[str, Meta(max_length=4000)]
 Row = dict[str, Any]
@@ -89,12 +89,12 @@ class SummaryFigure(Struct, gc=False):
 
 
 class SummaryRow(Struct, gc=False):
-    """A row of `ssd`."""
+    """A row of `ssd`; without news it has its key only."""
 
     key: Text = ""
     currency: Text | None = None
-    monetaryValue: Any = None
-    value: Any = None
+    monetaryValue: Any = UNSET
+    value: Any = UNSET
 
 
 class PnlRow(Struct, gc=False):

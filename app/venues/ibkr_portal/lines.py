@@ -1,0 +1,160 @@
+"""From the contracts that shall be quoted to exactly those quote streams, never more than there are lines.
+
+A contract is looked up by a snapshot before its stream is asked for, because one that was never looked up may stay
+silent. Streams end by themselves after ten minutes: each is asked for again at eight (fact sheet, section 3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from app.domain.account import LineRefused
+from app.domain.broker_health import BrokerHealth
+from app.domain.contracts import Contract
+from app.venues.ibkr_portal import protocol
+from app.venues.ibkr_portal.fields import wanted
+from app.venues.ibkr_portal.http import NoSessionError, NotLoggedInError, PortalError, PortalHttp
+from app.venues.ibkr_portal.reception import Reception
+
+_log = logging.getLogger("fathom.venues.ibkr_portal")
+_AT_ONCE: Final = 100
+_BURST: Final = 25
+_LOOK_UP_AGAIN_S: Final = 5.0
+_MOST_FREED: Final = 1000
+
+Send = Callable[[str], Awaitable[None]]
+
+
+class LineKeeper:
+    """The quote streams of one source. `run` is begun anew with each connection."""
+
+    def __init__(
+        self, limit: int, renew_s: float, health: BrokerHealth, reception: Reception, now_s: Callable[[], float]
+    ) -> None:
+        """Begin without lines. now_s: monotonic seconds."""
+        self.dropped = 0
+        self._limit = limit
+        self._renew_s = renew_s
+        self._health = health
+        self._reception = reception
+        self._now_s = now_s
+        self._wish: dict[int, Contract] = {}
+        self._refused: frozenset[int] = frozenset()
+        self._open: dict[int, float] = {}
+        self._looked_up: set[int] = set()
+        self._freed: asyncio.Queue[int] = asyncio.Queue(_MOST_FREED)
+        self._changed = asyncio.Event()
+        health.lines_limit = limit
+
+    def set(self, contracts: Sequence[Contract]) -> None:
+        """Quote exactly these, the most important first; those beyond the limit are refused."""
+        unique = {contract.con_id: contract for contract in contracts if contract.con_id > 0}
+        granted = dict(list(unique.items())[: self._limit])
+        refused = frozenset(unique) - frozenset(granted)
+        reason = f"all {self._limit} market data lines are in use"
+        news = [LineRefused(con_id, 0, reason, limit=True) for con_id in sorted(refused - self._refused)]
+        self._wish, self._refused = granted, refused
+        if news:
+            self._reception.tell(news)
+        self._changed.set()
+
+    @property
+    def open(self) -> frozenset[int]:
+        """Contracts that are streamed now."""
+        return frozenset(self._open)
+
+    async def run(self, http: PortalHttp, send: Send) -> None:
+        """Follow the wish until cancelled; on this connection nothing is streamed yet. Raises LinkLost."""
+        self._open.clear()
+        self._looked_up.clear()
+        self._freed = asyncio.Queue(_MOST_FREED)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._give_back(http), name="portal lines freed")
+                await self._follow(http, send)
+        finally:
+            self._open.clear()
+            self._health.lines_open = 0
+
+    async def _follow(self, http: PortalHttp, send: Send) -> None:
+        look_up_at_s = 0.0
+        while True:
+            self._changed.clear()
+            await self._close(send)
+            missing = [con_id for con_id in self._wish if con_id not in self._looked_up]
+            if missing and self._now_s() >= look_up_at_s and not await self._look_up(http, missing):
+                look_up_at_s = self._now_s() + _LOOK_UP_AGAIN_S
+            await self._ask(send)
+            unknown = any(con_id not in self._looked_up for con_id in self._wish)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pause_s(look_up_at_s if unknown else None)):
+                    await self._changed.wait()
+
+    def _pause_s(self, look_up_at_s: float | None) -> float:
+        """Return for how long nothing is due."""
+        due_s = [asked_s + self._renew_s for asked_s in self._open.values()]
+        if look_up_at_s is not None:
+            due_s.append(look_up_at_s)
+        return max(0.01, min(due_s, default=self._now_s() + 60.0) - self._now_s())
+
+    async def _close(self, send: Send) -> None:
+        for con_id in [con_id for con_id in self._open if con_id not in self._wish]:
+            del self._open[con_id]
+            self._health.lines_open = len(self._open)
+            await send(protocol.quotes_end(con_id))
+            if con_id in self._looked_up:
+                self._looked_up.discard(con_id)
+                try:
+                    self._freed.put_nowait(con_id)
+                except asyncio.QueueFull:
+                    self.dropped += 1  # the gateway frees it itself at the end of the session
+
+    async def _look_up(self, http: PortalHttp, con_ids: list[int]) -> bool:
+        """Announce contracts to the gateway; return whether that worked for all."""
+        for start in range(0, len(con_ids), _AT_ONCE):
+            part = con_ids[start : start + _AT_ONCE]
+            fields = dict.fromkeys(
+                name for con_id in part if con_id in self._wish for name in wanted(self._wish[con_id].sec_type)
+            )
+            query = {"conids": ",".join(map(str, part)), "fields": ",".join(list(fields)[:50])}
+            try:
+                await http.get("/iserver/marketdata/snapshot", query)
+            except (NotLoggedInError, NoSessionError):
+                raise
+            except PortalError as error:
+                _log.info("contracts could not be looked up: %s", error)
+                return False
+            self._looked_up.update(part)
+        return True
+
+    async def _ask(self, send: Send) -> None:
+        """Ask for streams that are not there, and again for those about to end."""
+        now_s = self._now_s()
+        due = [
+            contract
+            for con_id, contract in self._wish.items()
+            if con_id not in self._open or now_s - self._open[con_id] >= self._renew_s
+        ]
+        for number, contract in enumerate(due, 1):
+            if contract.con_id not in self._wish or (
+                contract.con_id not in self._open and len(self._open) >= self._limit
+            ):
+                continue  # the wish has changed meanwhile; the next round sees to it
+            self._open[contract.con_id] = now_s
+            self._health.lines_open = len(self._open)
+            await send(protocol.quotes(contract.con_id, contract.sec_type))
+            if not number % _BURST:
+                await asyncio.sleep(0.01)
+
+    async def _give_back(self, http: PortalHttp) -> None:
+        """Free the lines that snapshots have opened, without hurry."""
+        while True:
+            con_id = await self._freed.get()
+            if con_id not in self._wish:
+                with contextlib.suppress(PortalError):
+                    await http.post("/iserver/marketdata/unsubscribe", {"conid": con_id})
+            await asyncio.sleep(0.2)
