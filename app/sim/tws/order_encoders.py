@@ -52,7 +52,7 @@ def open_order(order: SimOrder, contract: SimContract) -> bytes:
         *_VOLATILITY,
         *_row("0 - - - ? 0 0 -"),  # the hedge's contract, because its order type is not empty
         *_PEGS,
-        *(UNSET_INT, UNSET_INT, ""),  # basis points and their type, legs in words
+        *_row("- - -"),  # basis points and their type, legs in words
         *_LEGS_AND_SCALE,
         0,  # opt out of smart routing
         *_CLEARING,
