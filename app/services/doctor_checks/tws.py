@@ -155,7 +155,7 @@ def _others(rows: Rows, looks: Sequence[Look]) -> list[Finding]:
 
 
 def _not_logged_in(rows: Rows, place: TwsPlace, look: Look) -> list[Finding]:
-    if look.who is not Answerer.TWS:
+    if look.who is not Answerer.TWS or look.version < OLDEST_VERSION:
         return []
     own = f"Client id {place.client_id}" if place.client_id else "One between 100 and 999 is chosen once and kept"
     found = [

@@ -6,7 +6,16 @@ from typing import Final
 
 from PySide6.QtCore import QObject, Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices, QFontDatabase
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QGridLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.ui import theme
 from app.ui.panels.common import plain_label
@@ -64,7 +73,7 @@ class CertificateDialog(QDialog):
         self.later_button = QPushButton("Not now", self)
         self.page_button = QPushButton("Open the gateway's page", self)
         self.page_button.setToolTip(f"Open {question.address} in the browser, to compare")
-        self.buttons.addButton(self.page_button, QDialogButtonBox.ButtonRole.HelpRole)
+        self.buttons.addButton(self.page_button, QDialogButtonBox.ButtonRole.ResetRole)
         self.buttons.addButton(self.trust_button, QDialogButtonBox.ButtonRole.AcceptRole)
         self.buttons.addButton(self.later_button, QDialogButtonBox.ButtonRole.RejectRole)
         self.trust_button.setAutoDefault(False)
@@ -75,6 +84,7 @@ class CertificateDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 14, 16, 12)
         layout.setSpacing(10)
+        head.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         layout.addWidget(head)
         layout.addWidget(words)
         layout.addLayout(grid)
