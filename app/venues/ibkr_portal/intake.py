@@ -152,6 +152,7 @@ class PortalIntake:
                 ("/trsrv/secdef", self._on_secdef),
                 ("/iserver/scanner/run", self._on_scan),
                 ("/iserver/watchlist", self._on_watchlist),
+                ("/portfolio/[^/]+/positions/invalidate", _nothing),
             )
         )
 
@@ -622,6 +623,10 @@ class _Asked(NamedTuple):
     groups: tuple[str, ...]
     query: dict[str, list[str]]
     body: bytes
+
+
+def _nothing(_asked: _Asked, _taken: Taken) -> None:
+    """Take an answer that says no more than that it came."""
 
 
 _OnAnswer = Callable[[_Asked, Taken], None]

@@ -27,6 +27,8 @@ _ACCOUNT_S: Final = 0.5
 """With many accounts rounds take longer, so that their requests leave room for others."""
 _LOOK_EVERY_S: Final = 1.0
 _MARGIN_S: Final = 0.05
+_SETTLE_S: Final = 0.7
+"""After a fill the gateway needs a moment until its positions know of it."""
 
 
 class Polling:
@@ -44,6 +46,7 @@ class Polling:
     ) -> None:
         self.orders_due = asyncio.Event()
         self.accounts_due = asyncio.Event()
+        self.positions_due = asyncio.Event()
         self.failures = 0
         self._http = http
         self._streams = streams
@@ -110,6 +113,7 @@ class Polling:
         """Read the positions of every account with all their words once, then their figures every few seconds."""
         complete: set[str] = set()
         while True:
+            self.positions_due.clear()
             accounts = self._intake.accounts
             for account in accounts:
                 if account not in complete or account in self._by_pages:
@@ -119,7 +123,9 @@ class Polling:
                 error = await self.ask(self._get(f"/portfolio2/{account}/positions"), "positions")
                 if error is not None and error.status == 404:  # older gateways do not have it
                     self._by_pages.add(account)
-            await asyncio.sleep(max(self._options.positions_every_s, len(accounts) * _ACCOUNT_S))
+            pause_s = max(self._options.positions_every_s, len(accounts) * _ACCOUNT_S)
+            if await _within(pause_s, self.positions_due):
+                await asyncio.sleep(min(_SETTLE_S, pause_s))
 
     async def _read_pages(self, account: str) -> bool:
         """Read all pages afresh; return whether that worked."""

@@ -10,7 +10,7 @@ from app.domain.contracts import Contract, ContractDetails, DailyBar, SecType
 from app.domain.errors import BadFrameError
 from app.venues.broker import BrokerError, Watchlist
 from app.venues.ibkr_portal import answers
-from app.venues.ibkr_portal.http import NoSessionError, PortalHttp, TransientError
+from app.venues.ibkr_portal.http import NoSessionError, PortalError, PortalHttp, TransientError
 from app.venues.ibkr_portal.intake import PortalIntake
 
 T = TypeVar("T")
@@ -45,17 +45,28 @@ class Questions:
         return self._found[word]
 
     async def _find(self, word: str) -> tuple[Contract, ...]:
-        con_ids = await self._ask(
+        con_ids = await self._ids(
             lambda http: http.get("/trsrv/stocks", {"symbols": word}), lambda raw: answers.stock_ids(raw, word)
         )
         if not con_ids:
-            con_ids = await self._ask(
+            con_ids = await self._ids(
                 lambda http: http.get("/iserver/secdef/search", {"symbol": word, "secType": "IND"}),
                 lambda raw: answers.search_ids(raw, word, SecType.INDEX),
             )
         con_ids = con_ids[:_MOST_FOUND]
         await self._define(con_ids)
         return tuple(contract for con_id in con_ids if (contract := self._intake.contracts.get(con_id)) is not None)
+
+    async def _ids(
+        self, question: Callable[[PortalHttp], Awaitable[bytes]], read: Callable[[bytes], list[int]]
+    ) -> list[int]:
+        """Ask for contracts by their symbol; the gateway refuses a symbol it does not know."""
+        try:
+            return await self._ask(question, read)
+        except PortalError as error:
+            if error.status in (400, 404) or "no symbol found" in error.reason.lower():
+                return []
+            raise
 
     async def _define(self, con_ids: list[int]) -> None:
         """Learn what contracts are, where that is not known."""

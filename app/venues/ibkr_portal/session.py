@@ -21,7 +21,7 @@ from app.domain.clock import Clock
 from app.domain.contracts import Contract, ContractDetails, DailyBar
 from app.domain.errors import FatalFeedError, FeedError
 from app.domain.health import FeedEventKind, LinkState
-from app.domain.orders import OrdersListed
+from app.domain.orders import ExecutionSeen, OrdersListed
 from app.domain.units import NS_PER_MS, NS_PER_S
 from app.venues.backoff import Backoff
 from app.venues.bans import BanStore
@@ -311,6 +311,8 @@ class PortalSession:
                 self._on_accounts(event.accounts)
             elif isinstance(event, OrdersListed):
                 health.orders_known, health.orders_reason = event.known, event.reason
+            elif isinstance(event, ExecutionSeen) and life is not None and life.polling is not None:
+                life.polling.positions_due.set()
         if life is None or life.polling is None or life.live_since_ns is not None:
             return
         if any(isinstance(event, _FLOWS) for event in events):
