@@ -197,11 +197,12 @@ class BrokerScanning:
         return found
 
     def _want(self, desk: ScanDesk) -> None:
-        """Ask for lines: rows on screen first, then the others in the order of their lists."""
+        """Ask for lines: rows on screen, then those alerts are about, then the others in the order of their lists."""
         listed = self.rows.listed()
         on_screen = self._scanning.on_screen
         seen = [con_id for con_id, row in sorted(listed.items(), key=lambda pair: pair[1]) if row in on_screen]
         rest = [con_id for con_id, row in listed.items() if row not in on_screen]
+        rest.sort(key=lambda con_id: listed[con_id] not in self._scanning.watched)
         for owner, visible, chosen in (("on screen", True, seen), ("rest", False, rest)):
             wanted = [contract for con_id in chosen if (contract := self.rows.contract_at(listed[con_id])) is not None]
             desk.lines.want(LineGroup.SCANNER, wanted, visible=visible, owner=owner)
