@@ -18,14 +18,6 @@ from app.services.doctor_checks.finding import Finding, State
 from app.settings.store import Settings
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument(
-        "--login", action="store_true", help="log in to TWS for the look, with a client id of its own (reads only)"
-    )
-
-
 def doctor(args: argparse.Namespace, settings: Settings, paths: Paths) -> int:
     """Run the doctor without a window and print what it found."""
     logging.getLogger().addHandler(logging.NullHandler())  # rows say it all: no lines of the log between them

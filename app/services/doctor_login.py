@@ -11,16 +11,21 @@ from typing import Final
 from app.domain.account import Source
 from app.domain.broker_health import BrokerHealth
 from app.domain.clock import Clock
+from app.domain.contracts import SecType
 from app.domain.health import LinkState
+from app.domain.quotes import QuoteField
 from app.paths import Paths
 from app.services.broker_desks import make_brokerage
 from app.services.brokerage import BrokerOutputs, Desk
 from app.services.supervisor import supervise
 from app.settings.store import Settings
+from app.venues.broker import BrokerError, BrokerSession
 
 _log = logging.getLogger("fathom.doctor")
 SETTLED_WITHIN_S: Final = 20.0
 _LOOK_S: Final = 0.1
+_QUOTE_WITHIN_S: Final = 4.0
+_SAMPLE: Final = "SPY"
 
 
 @asynccontextmanager
@@ -37,6 +42,8 @@ async def tws_login(
     running = asyncio.create_task(work, name="doctor login")
     try:
         await _settled(desk.health, running, patience_s)
+        if desk.health.state is LinkState.LIVE:
+            await _quoted(desk, session)
         yield {Source.TWS: desk}
     finally:
         running.cancel()
@@ -51,5 +58,24 @@ async def _settled(health: BrokerHealth, running: asyncio.Task[None], patience_s
         if health.state in (LinkState.BACKOFF, LinkState.BANNED):
             return
         if health.state is LinkState.LIVE and health.read_only is not None:
+            return
+        await asyncio.sleep(_LOOK_S)
+
+
+async def _quoted(desk: Desk, session: BrokerSession) -> None:
+    """Ask for the quotes of one contract, so that it shows whether they come live; give up soon."""
+    try:
+        held = [position.contract for position in desk.ledger.positions.values()]
+        stocks = [contract for contract in held if contract.sec_type is SecType.STOCK]
+        wanted = (stocks or held or list(await session.find(_SAMPLE)))[:1]
+    except BrokerError as error:
+        _log.info("no contract to ask quotes for: %s", error)
+        return
+    session.set_lines(wanted)
+    clock = asyncio.get_running_loop().time
+    end_s = clock() + _QUOTE_WITHIN_S
+    while wanted and clock() < end_s:
+        quote = desk.ledger.quote(wanted[0].con_id)
+        if quote is not None and (quote.refused or quote[QuoteField.KIND] > 0):
             return
         await asyncio.sleep(_LOOK_S)

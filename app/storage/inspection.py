@@ -48,11 +48,11 @@ def inspect_database(url: str) -> DatabaseLook:
         parsed = make_url(url)
         if parsed.drivername in ("postgres", "postgresql"):
             parsed = parsed.set(drivername="postgresql+psycopg")
-        if parsed.get_backend_name() == "sqlite":
+        if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
             return _inspect_file(parsed, url)
-        if parsed.drivername != "postgresql+psycopg":
-            raise ArgumentError(f"expected sqlite or postgresql+psycopg, was {parsed.drivername}")
-        return _inspect_server(parsed)
+        if parsed.drivername == "postgresql+psycopg":
+            return _inspect_server(parsed)
+        raise ArgumentError(f"expected sqlite or postgresql+psycopg, was {parsed.drivername}")
     except (SQLAlchemyError, StorageError, OSError, ModuleNotFoundError, NoSuchModuleError) as error:
         return DatabaseLook(problem=classify(error, url).sentence)
 

@@ -104,9 +104,13 @@ def _named(port: int) -> str:
 def _port(rows: Rows, place: TwsPlace, looks: Sequence[Look]) -> Finding:
     look, where = looks[0], f"{place.host}:{place.port}"
     if look.who not in (Answerer.NOBODY, Answerer.UNREACHABLE):
-        return rows.ok(
-            "port", f"{where} is open; usually {PORTS.get(place.port, 'no port of TWS')}.", took_ms=look.took_ms
+        usual = PORTS.get(place.port)
+        words = (
+            f"{where} is open, the usual port of {usual}."
+            if usual
+            else f"{where} is open (not one of the usual ports)."
         )
+        return rows.ok("port", words, took_ms=look.took_ms)
     elsewhere = [other for other in looks[1:] if other.who is Answerer.TWS]
     advice = _START
     if elsewhere:
