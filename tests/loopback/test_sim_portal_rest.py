@@ -12,7 +12,7 @@ import pytest
 
 from app.sim.ibkr import World
 from app.sim.portal import OrderRequestedError, PortalLimits
-from tests.loopback.portal_rig import AAPL, ACCOUNT, ES_ROOT, FREE, MSFT, SPY, rig_of
+from tests.loopback.sim_portal_rig import AAPL, ACCOUNT, ES_ROOT, FREE, MSFT, SPY, rig_of
 
 TSLA, SAP = 76792991, 14204
 
