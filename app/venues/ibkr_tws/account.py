@@ -35,12 +35,16 @@ class Accounts:
         """Tell the accounts and all positions of a connection that was just made."""
         self._tws = tws
         self._take_accounts(tws.accounts())
-        held: dict[str, list[ib_async.Position]] = {account: [] for account in self._accounts}
-        for raw in tws.positions():
+        self._list(tws.positions())
+
+    def _list(self, positions: list[ib_async.Position]) -> None:
+        held: dict[str, dict[int, ib_async.Position]] = {account: {} for account in self._accounts}
+        for raw in positions:
             if raw.account in held:
-                held[raw.account].append(raw)
-        for account, positions in held.items():
-            self._outbox.put(PositionsListed(account, tuple(to_position(raw) for raw in positions if raw.position)))
+                held[raw.account][raw.contract.conId] = raw
+        for account, rows in held.items():
+            open_ones = tuple(to_position(raw) for raw in rows.values() if raw.position)
+            self._outbox.put(PositionsListed(account, open_ones))
         self._outbox.flush()
 
     def detach(self) -> None:
@@ -73,6 +77,7 @@ class Accounts:
             tws.end_position_pnl(account, con_id)
         self._pnl.clear()
         self._position_pnl.clear()
+        self._list(await tws.positions_again())
         await self.start()
         self.start_positions()
 

@@ -47,13 +47,15 @@ def to_status(word: str) -> OrderStatus:
 def to_order(trade: ib_async.Trade, reason: str, updated_ns: int) -> OrderState:
     """Return the state of an order as the list of open orders and the news of it have it. updated_ns: of receipt."""
     order, status = trade.order, trade.orderStatus
+    quantity = above_zero(order.totalQuantity) or 0.0
+    said = bool(status.filled or status.remaining)  # the list has orders whose status comes a moment later
     return replace(
         _named(trade.contract, order),
-        quantity=above_zero(order.totalQuantity) or 0.0,
+        quantity=quantity,
         status=to_status(status.status),
         status_text=status.status,
         filled=above_zero(status.filled) or 0.0,
-        remaining=number(status.remaining) if status.filled or status.remaining else None,
+        remaining=number(status.remaining) if said else quantity if to_status(status.status).is_working else None,
         average_price=(number(status.avgFillPrice) or None) if status.filled else None,
         reason="; ".join(filter(None, (status.whyHeld, reason))),
         updated_ns=updated_ns,

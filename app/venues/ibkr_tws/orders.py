@@ -47,9 +47,11 @@ class Orders:
         self._told: dict[str, OrderState] = {}
         """Orders as they were last told, their time left out."""
         self._working: frozenset[str] | None = None
-        """Order ids of the last list that was told, None: none was, or orders cannot be seen."""
-        self._changed = False
+        """Order ids of the last answer, None: none came on this connection, or orders cannot be seen."""
+        self._listed: frozenset[str] | None = None
+        """Order ids of the last list that was told."""
         self._missing: dict[str, int] = {}
+        """Orders that left the answer and whose end is looked for, with the number of looks."""
         self._due = asyncio.Event()
         self._woken = asyncio.Event()
         self._refusal = asyncio.Event()
@@ -60,7 +62,7 @@ class Orders:
     async def run(self, tws: ReadOnlyTws) -> None:
         """Ask for as long as the connection lives; cancelled with it."""
         self._tws = tws
-        self._working = None
+        self._working = self._listed = None
         self._missing.clear()
         try:
             while True:
@@ -89,7 +91,7 @@ class Orders:
     async def _follow(self, tws: ReadOnlyTws) -> float | None:
         """Probe, then poll until orders cannot be seen any more; return when to probe again (None: when woken)."""
         try:
-            await self._ask(tws, self._options.probe_s, first=True)
+            await self._ask(tws, self._options.probe_s)
             await self._completed(tws, first=True)
             self._list()
             while True:
@@ -107,7 +109,7 @@ class Orders:
         if health.orders_known or health.orders_reason != reason:
             self._outbox.log(FeedEventKind.NOTICE, reason)
         health.read_only, health.orders_known, health.orders_reason = True, False, reason
-        self._working = None
+        self._working = self._listed = None
         self._outbox.put(OrdersListed(known=False, reason=reason))
         self._outbox.flush()
 
@@ -127,7 +129,7 @@ class Orders:
             await self._completed(tws)
         self._list()
 
-    async def _ask(self, tws: ReadOnlyTws, timeout_s: float, *, first: bool = False) -> None:
+    async def _ask(self, tws: ReadOnlyTws, timeout_s: float) -> None:
         """Ask for the open orders; raise _Refused as soon as TWS refuses, BrokerError when it is silent."""
         trades = await self._unless_refused(tws.open_orders(timeout_s))
         ids = []
@@ -136,14 +138,13 @@ class Orders:
             ids.append(order.order_id)
             self._tell(order)
         now = frozenset(ids)
-        gone = frozenset() if first or self._working is None else self._working - now
+        gone = frozenset() if self._working is None else self._working - now
         for order_id in gone:
             known = self._told.get(order_id)
             if known is not None and known.status.is_working:
                 self._missing.setdefault(order_id, 0)
         for order_id in now:
             self._missing.pop(order_id, None)
-        self._changed = first or now != self._working
         self._working = now
         self._health.orders_known, self._health.orders_reason = True, ""
 
@@ -183,8 +184,11 @@ class Orders:
         self._missing = {order_id: tries + 1 for order_id, tries in self._missing.items() if tries + 1 < _TRIES}
 
     def _list(self) -> None:
-        if self._changed and self._working is not None:
-            self._outbox.put(OrdersListed(known=True, reason="", order_ids=self._working))
+        """Tell the list when it changed. An order counts as working until its end is known, or given up."""
+        now = (self._working or frozenset()) | self._missing.keys()
+        if now != self._listed:
+            self._listed = now
+            self._outbox.put(OrdersListed(known=True, reason="", order_ids=now))
         self._outbox.flush()
 
     # -- news ------------------------------------------------------------------------------------------------------

@@ -283,6 +283,10 @@ class ReadOnlyTws:
         self._client.reqAccountUpdatesMulti(request, account, "", False)
         await self._ask("account figures", request, answer)
 
+    async def positions_again(self) -> list[ib_async.Position]:
+        """Return all positions, asked for anew; changes go on coming."""
+        return await self._named("positions", "positions", self._ib.reqPositionsAsync, None)
+
     async def executions(self) -> list[ib_async.Fill]:
         """Return the executions of the day; new ones are told to the listener."""
         request, answer = self._begin()
