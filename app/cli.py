@@ -17,14 +17,7 @@ from app.domain.errors import FathomError  # noqa: E402
 from app.domain.ids import BOOK_MARKETS  # noqa: E402
 
 COMMANDS = ("desktop", "book", "replay", "import-capture", "settings", "doctor", "sim")
-SIMULATORS = {
-    "binance": "Binance spot and USD-M futures",
-    "bybit": "Bybit spot and linear contracts",
-    "hyperliquid": "Hyperliquid perpetuals and spot",
-    "tws": "TWS of Interactive Brokers, with an account",
-    "portal": "Client Portal Gateway of Interactive Brokers, with an account",
-    "ibkr": "both over one account",
-}
+SIMULATORS = ("binance", "bybit", "hyperliquid", "tws", "portal", "ibkr")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -82,11 +75,9 @@ def build_parser() -> argparse.ArgumentParser:
     for command in (book, replay, capture, settings, doctor):
         command.add_argument("--json", action="store_true", help="print one JSON document")
 
-    sim = commands.add_parser("sim", help="run a simulated venue on this machine")
-    venues = sim.add_subparsers(dest="venue", required=True, metavar="VENUE")
-    for name, help_text in SIMULATORS.items():
-        venue = venues.add_parser(name, help=help_text)
-        venue.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    sim = commands.add_parser("sim", help="run a simulated venue or broker on this machine")
+    sim.add_argument("venue", choices=SIMULATORS)
+    sim.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser
 
 
@@ -194,18 +185,10 @@ def _desktop(args: argparse.Namespace, paths: object) -> int:
     return run_desktop(options)
 
 
-def _sim(venue: str, arguments: list[str]) -> int:
+def _sim(word: str, arguments: list[str]) -> int:
     from app.commands import simulate
 
-    simulators = {
-        "binance": simulate.run_binance,
-        "bybit": simulate.run_bybit,
-        "hyperliquid": simulate.run_hyperliquid,
-        "tws": simulate.run_tws,
-        "portal": simulate.run_portal,
-        "ibkr": simulate.run_ibkr,
-    }
-    return simulators[venue](arguments)
+    return simulate.run(word, arguments)
 
 
 if __name__ == "__main__":

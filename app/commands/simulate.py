@@ -1,63 +1,46 @@
-"""`sim`: run a simulated venue and print where it listens."""
+"""`sim`: run a simulated venue or broker and print where it listens."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 import json
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
 from app.domain.errors import FathomError
 
-Announce = Callable[[Mapping[str, str]], None]
-Serve = Callable[[argparse.Namespace, Announce, asyncio.Event], Awaitable[None]]
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """A simulator: its name for people, and the module with add_arguments, options_from and serve."""
+
+    title: str
+    module: str
 
 
-def run_binance(arguments: list[str]) -> int:
-    """Run the simulated Binance until it is stopped."""
-    from app.sim import server
-
-    return _run(
-        "Binance",
-        arguments,
-        server.add_arguments,
-        lambda args, announce, stop: server.serve(server.options_from(args), announce, stop),
-    )
+SIMULATORS: Final[Mapping[str, Simulated]] = {
+    "binance": Simulated("Binance", "app.sim.server"),
+    "bybit": Simulated("Bybit", "app.sim.bybit"),
+    "hyperliquid": Simulated("Hyperliquid", "app.sim.hyperliquid"),
+    "tws": Simulated("TWS", "app.sim.tws"),
+    "portal": Simulated("Client Portal", "app.sim.portal"),
+    "ibkr": Simulated("Interactive Brokers", "app.sim.ibkr.both"),
+}
 
 
-def run_bybit(arguments: list[str]) -> int:
-    """Run the simulated Bybit until it is stopped."""
-    from app.sim import bybit
-
-    return _run(
-        "Bybit",
-        arguments,
-        bybit.add_arguments,
-        lambda args, announce, stop: bybit.serve(bybit.options_from(args), announce, stop),
-    )
-
-
-def run_hyperliquid(arguments: list[str]) -> int:
-    """Run the simulated Hyperliquid until it is stopped."""
-    from app.sim import hyperliquid
-
-    return _run(
-        "Hyperliquid",
-        arguments,
-        hyperliquid.add_arguments,
-        lambda args, announce, stop: hyperliquid.serve(hyperliquid.options_from(args), announce, stop),
-    )
-
-
-def _run(
-    venue: str, arguments: list[str], add_arguments: Callable[[argparse.ArgumentParser], None], serve_until: Serve
-) -> int:
+def run(word: str, arguments: list[str]) -> int:
+    """Run a simulator until it is stopped. Raises FathomError when it cannot listen, or was asked for an order."""
+    simulated = SIMULATORS[word]
+    module: Any = importlib.import_module(simulated.module)
     parser = argparse.ArgumentParser(
-        prog=f"fathom sim {venue.lower()}", description=f"A simulated {venue} on this machine."
+        prog=f"fathom sim {word}", description=f"A simulated {simulated.title} on this machine."
     )
-    add_arguments(parser)
+    module.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the addresses as one JSON line")
     args = parser.parse_args(arguments)
 
@@ -74,10 +57,10 @@ def _run(
         for number in (signal.SIGINT, signal.SIGTERM):
             if sys.platform != "win32":
                 loop.add_signal_handler(number, stop.set)
-        await serve_until(args, announce, stop)
+        await module.serve(module.options_from(args), announce, stop)
 
     try:
         asyncio.run(serve())
     except OSError as error:
-        raise FathomError(f"the simulated venue cannot listen: {error.strerror or error}") from error
+        raise FathomError(f"the simulated {simulated.title} cannot listen: {error.strerror or error}") from error
     return 0
