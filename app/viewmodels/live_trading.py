@@ -13,12 +13,12 @@ from typing import Final, Protocol
 
 from app.domain.account import Source
 from app.domain.contracts import Contract
-from app.domain.errors import StorageError
 from app.domain.units import NS_PER_MS, NS_PER_S
 from app.portfolio.lines import LineGroup
-from app.portfolio.order_events import OrderQuery, OrderRecords, TimelineEvent
+from app.portfolio.order_events import TimelineEvent
 from app.portfolio.orders import OrderBook
 from app.viewmodels import formats
+from app.viewmodels.order_archive import OrderArchive, StoredOrders
 from app.viewmodels.order_filter import Group, OrderFilter, Period
 from app.viewmodels.order_lines import (
     CommissionTotal,
@@ -34,7 +34,6 @@ from app.viewmodels.order_lines import (
 from app.viewmodels.order_notes import DeskView, Note, is_live, notes_of, paper_word
 from app.viewmodels.order_quote import QuickQuote, quick_quote
 
-STORED_LIMIT: Final = 2_000
 _SAMPLES: Final = 500
 _WINDOW_NS: Final = 60 * NS_PER_S
 
@@ -53,14 +52,6 @@ class Desks(Protocol):
     @property
     def desks(self) -> Mapping[Source, TradingDesk]:
         """Return them by name."""
-        ...
-
-
-class StoredOrders(Protocol):
-    """Where orders of earlier days are; `storage.History` is one."""
-
-    async def read_orders(self, query: OrderQuery) -> OrderRecords:
-        """Return stored orders; raise StorageError when they cannot be read now."""
         ...
 
 
@@ -93,22 +84,22 @@ class LiveTradingModel:
         self.fills: list[FillLine] = []
         self.total = 0
         """Orders before the filter."""
-        self.is_reading = False
-        self.read_trouble = ""
         self._brokerage = brokerage
         self._wall_ns = wall_ns
-        self._store = store
+        self._archive = OrderArchive(store, wall_ns, self._moved)
         self._store_trouble = store_trouble
         self._all: dict[OrderKey, OrderLine] = {}
-        self._stored: dict[Source, OrderBook] = {}
-        self._stored_for: Hashable = None
-        self._read_for: Hashable = None
         self._own = 0
         self._seen: Hashable = None
         self._asked: dict[Source, tuple[int, ...]] = {}
         self._active = False
         self._shown_ns: dict[Source, int] = {}
         self._samples: deque[tuple[int, float]] = deque(maxlen=_SAMPLES)
+
+    @property
+    def now_ns(self) -> int:
+        """Return the present time, UTC ns."""
+        return self._wall_ns()
 
     # -- sources -------------------------------------------------------------------------------------------------
 
@@ -140,11 +131,8 @@ class LiveTradingModel:
     @property
     def paper_why(self) -> str:
         """Return from what that is judged."""
-        return "\n".join(
-            f"{desk.source.full_name}: {desk.health.paper_why}"
-            for desk in self._chosen_desks()
-            if desk.health.paper_why
-        )
+        known = (desk.health for desk in self._chosen_desks() if desk.health.paper_why)
+        return "\n".join(f"{health.source.full_name}: {health.paper_why}" for health in known)
 
     def _chosen_desks(self) -> list[TradingDesk]:
         return [self._brokerage.desks[source] for source in self.chosen]
@@ -155,10 +143,9 @@ class LiveTradingModel:
         trouble = self._store_trouble()
         if trouble:
             notes.append(Note(text=f"{trouble} Orders are shown as they come; earlier ones may be missing."))
-        if self.read_trouble:
-            notes.append(Note(text=f"Orders of earlier days cannot be read: {self.read_trouble}"))
-        elif self.is_reading:
-            notes.append(Note(text="Orders of earlier days are being read…", tone="muted"))
+        earlier = self._archive.sentence() if self.filter.period.is_stored else ""
+        if earlier:
+            notes.append(Note(text=earlier, tone="warning" if self._archive.trouble else "muted"))
         return notes
 
     # -- choices -------------------------------------------------------------------------------------------------
@@ -178,7 +165,10 @@ class LiveTradingModel:
     def _set(self, wanted: OrderFilter) -> None:
         if wanted != self.filter:
             self.filter = wanted
-            self._own += 1
+            self._moved()
+
+    def _moved(self) -> None:
+        self._own += 1
 
     def set_zone(self, zone: tzinfo) -> None:
         """Write times in another zone."""
@@ -223,7 +213,7 @@ class LiveTradingModel:
         for desk in self._chosen_desks():
             ledger = desk.ledger
             listed.append(self._with_stored(order_lines(ledger.orders, ledger, is_live=is_live(desk)), desk))
-            stored = self._stored.get(desk.source)
+            stored = self._archive.books.get(desk.source)
             earlier = fill_lines(stored, ledger) if stored is not None else []
             now = fill_lines(ledger.orders, ledger)
             known = {line.key for line in now}
@@ -238,7 +228,7 @@ class LiveTradingModel:
         self._ask_lines()
 
     def _with_stored(self, lines: list[OrderLine], desk: TradingDesk) -> list[OrderLine]:
-        stored = self._stored.get(desk.source)
+        stored = self._archive.books.get(desk.source)
         if stored is None:
             return lines
         known = {line.key for line in lines}
@@ -253,38 +243,13 @@ class LiveTradingModel:
         """Return a fill's present line."""
         return next((line for line in self.fills if line.key == key), None)
 
-    # -- earlier days --------------------------------------------------------------------------------------------
-
     def wants_reading(self) -> bool:
-        """Tell whether `read` should be run: the filter reaches farther back than what is in memory."""
-        return self._store is not None and self._wanted() not in (None, self._read_for)
-
-    def _wanted(self) -> Hashable:
-        if not self.filter.period.is_stored:
-            return None
-        return self.filter.window(self._wall_ns(), self.zone)
+        """Tell whether `read` should be run: orders of earlier days are asked for and are not here yet."""
+        return self._archive.wants(self.filter, self.zone)
 
     async def read(self) -> None:
-        """Read the orders of the chosen days."""
-        wanted = self._wanted()
-        if self._store is None or wanted is None:
-            return
-        self._read_for = wanted
-        start_ns, end_ns = self.filter.window(self._wall_ns(), self.zone)
-        self.is_reading, self.read_trouble = True, ""
-        self._own += 1
-        try:
-            records = await self._store.read_orders(OrderQuery(start_ns=start_ns, end_ns=end_ns, limit=STORED_LIMIT))
-        except StorageError as error:
-            self.read_trouble = str(error)
-        else:
-            self._stored = {}
-            for source in Source:
-                self._stored[source] = book = OrderBook(source)
-                book.restore(records)
-        finally:
-            self.is_reading = False
-            self._own += 1
+        """Read orders of earlier days."""
+        await self._archive.read(self.filter, self.zone)
 
     # -- the picked order ----------------------------------------------------------------------------------------
 
@@ -298,7 +263,7 @@ class LiveTradingModel:
         line = self.picked_line
         if line is None:
             return []
-        for book in (self._book(line.source), self._stored.get(line.source)):
+        for book in (self._book(line.source), self._archive.books.get(line.source)):
             events = book.timeline(line.state.order_id) if book is not None else []
             if events:
                 return events[::-1]
@@ -351,7 +316,7 @@ class LiveTradingModel:
         totals, pending = self.commissions()
         parts = [f"{total.amount:,.2f} {total.currency or '(currency not told)'}" for total in totals]
         if pending:
-            parts.append(f"{pending} {formats.PENDING}")
+            parts.append(f"{pending} {formats.PENDING} not told yet")
         return f"Commissions {' + '.join(parts)}" if parts else ""
 
     def note_shown(self, now_ns: int) -> int | None:

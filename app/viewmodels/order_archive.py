@@ -26,8 +26,8 @@ class StoredOrders(Protocol):
 
 
 class OrderArchive:
-    """What was read last. books: the orders by source; trouble: why they cannot be read, "" when they can; is_cut: there
-    are more than were read. store: None when nothing is kept. on_change is called when any of these moves."""
+    """What was read last. books: the orders by source; trouble: why they cannot be read, "" when they can; is_cut:
+    there are more than were read. store: None when nothing is kept. on_change is called when any of these moves."""
 
     def __init__(
         self, store: StoredOrders | None, wall_ns: Callable[[], int], on_change: Callable[[], None] = lambda: None

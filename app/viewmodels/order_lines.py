@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
@@ -76,8 +77,6 @@ class OrderLine:
             return "? Not listed"
         if state.status in (OrderStatus.SUBMITTED, OrderStatus.PRE_SUBMITTED) and state.filled > 0:
             return "◐ Part filled"
-        if state.status is OrderStatus.CANCELLED and state.filled > 0:
-            return "✕ Cancelled, part filled"
         return _WORDS[state.status][0]
 
     @property
@@ -105,7 +104,7 @@ class OrderLine:
     def filled_text(self) -> str:
         """Return 30/100, or 30 for an order whose size is not known."""
         state = self.state
-        return f"{state.filled:g}" if self.fills_only else f"{state.filled:g}/{state.quantity:g}"
+        return f"{state.filled:,.10g}" if self.fills_only else f"{state.filled:,.10g}/{state.quantity:,.10g}"
 
     @property
     def side_text(self) -> str:
@@ -125,7 +124,7 @@ class OrderLine:
 
     def price(self, value: float | None) -> str:
         """Return a price by the contract's tick."""
-        return formats.price(value, self.tick)
+        return price_text(value, self.tick)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +164,7 @@ class FillLine:
 
     def price(self, value: float | None) -> str:
         """Return a price by the contract's tick."""
-        return formats.price(value, self.tick)
+        return price_text(value, self.tick)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,13 +274,21 @@ def commissions(lines: Iterable[FillLine]) -> tuple[list[CommissionTotal], int]:
     return [CommissionTotal(currency, sums[currency]) for currency in sorted(sums)], pending
 
 
+def price_text(value: float | None, tick: str | None) -> str:
+    """Return a price by its tick; without one with two decimals or as many more as it has, up to five."""
+    if tick is not None or value is None or not math.isfinite(value):
+        return formats.price(value, tick)
+    text = f"{value:,.{4 if abs(value) >= 10 else 5}f}"
+    whole, _, decimals = text.partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
 def when_text(ts_ns: int, now_ns: int, zone: tzinfo) -> str:
-    """Return the time of day, with the day when that is not today."""
+    """Return the time of day, of another day than today only to the minute."""
     if ts_ns <= 0:
         return formats.UNKNOWN
     moment, today = (datetime.fromtimestamp(ns // NS_PER_S, zone) for ns in (ts_ns, now_ns))
-    text = moment.strftime("%H:%M:%S")
-    return text if moment.date() == today.date() else f"{moment.day} {moment:%b} {text}"
+    return f"{moment:%H:%M:%S}" if moment.date() == today.date() else f"{moment.day} {moment:%b} {moment:%H:%M}"
 
 
 def full_time(ts_ns: int, zone: tzinfo) -> str:

@@ -16,6 +16,8 @@ from app.ui.panels.common import QuietTable
 
 _NARROWEST: Final = 24
 _WIDEST: Final = 900
+_STYLE: Final = "QTableView::item { padding: 0 3px; }"
+"""Cells begin and end where the titles above them do."""
 
 
 class LinesView(QuietTable):
@@ -34,6 +36,7 @@ class LinesView(QuietTable):
         self.setModel(lines)
         lines.setParent(self)
         self.setAccessibleName(name)
+        self.setStyleSheet(_STYLE)
         self.verticalHeader().hide()
         self.verticalHeader().setMinimumSectionSize(16)
         self.verticalHeader().setDefaultSectionSize(theme.ROW_HEIGHT - 2)
