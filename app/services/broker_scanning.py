@@ -32,7 +32,7 @@ _log = logging.getLogger("fathom.brokerage")
 MOST_SCANS: Final = 10
 MOST_STOCKS: Final = 600
 WATCHLIST: Final = "watchlist"
-_STEP_S: Final = 0.5
+_STEP_NS: Final = NS_PER_S // 2
 _SWITCH_NS: Final = 30 * NS_PER_S
 """How long the present source may be away before the other one serves the scanner."""
 _ASK_EVERY_S: Final = 1.0
@@ -96,6 +96,7 @@ class BrokerScanning:
         """When a question may be put again, by its kind and subject."""
         self._missing: set[str] = set()
         self._live_ns = 0
+        self._next_ns = 0
         self._list_key: tuple[object, ...] = ()
         self._lists_revision = 0
 
@@ -115,6 +116,12 @@ class BrokerScanning:
     # -- time goes on --------------------------------------------------------------------------------------------
 
     def advance(self, now_ns: int) -> None:
+        """Look at everything when half a second has passed."""
+        if now_ns >= self._next_ns:
+            self._next_ns = now_ns + _STEP_NS
+            self.look(now_ns)
+
+    def look(self, now_ns: int) -> None:
         """Choose the source, list the stocks, ask for lines, and work out what follows from the time."""
         self._choose(now_ns)
         desk = self.desk
@@ -230,8 +237,8 @@ class BrokerScanning:
 
     async def _step(self, clock: Clock) -> None:
         while True:
-            self.advance(clock.wall_ns())
-            await asyncio.sleep(_STEP_S)
+            self.look(clock.wall_ns())
+            await asyncio.sleep(_STEP_NS / NS_PER_S)
 
     async def _ask(self, clock: Clock) -> None:
         while True:

@@ -15,7 +15,7 @@ from app.scanner.detectors import Detectors
 from app.scanner.events import EventKind, ScanEvent
 
 START_S = 1_700_000_000 // 86_400 * 86_400 + 12 * 3600
-LIVE = {Field.DATA_KIND: float(DataKind.LIVE), Field.HALTED: 0.0}
+LIVE: dict[int, float] = {Field.DATA_KIND: float(DataKind.LIVE), Field.HALTED: 0.0}
 
 
 class Tape:

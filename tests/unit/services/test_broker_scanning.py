@@ -17,6 +17,7 @@ from app.domain.market import Field, Phase
 from app.domain.quotes import DataKind
 from app.domain.units import NS_PER_S
 from app.portfolio.hours import NEW_YORK, utc_ns
+from app.scanner.board import Board
 from app.scanner.columns import Derived
 from app.services.broker_scanning import BrokerScanning, scan_of, words_of
 from app.services.scanning import Scanning
@@ -67,7 +68,7 @@ class Office:
         return self.desks[0]
 
     @property
-    def board(self):
+    def board(self) -> Board:
         return self.scanning.board
 
     def at(self, text: str) -> None:
@@ -76,10 +77,10 @@ class Office:
 
     def advance(self, seconds: float = 0.0) -> None:
         self.clock.now_ns += round(seconds * NS_PER_S)
-        self.stocks.advance(self.clock.now_ns)
+        self.stocks.look(self.clock.now_ns)
         for desk in self.desks:
             desk.lines.plan(self.clock.now_ns)
-        self.stocks.advance(self.clock.now_ns)
+        self.stocks.look(self.clock.now_ns)
         self.board.refresh(self.clock.now_ns)
 
     async def ask(self, times: int = 20) -> None:
@@ -130,12 +131,12 @@ async def test_the_watchlist_becomes_rows_with_lines() -> None:
 
 async def test_a_symbol_the_broker_does_not_know_is_named_and_asked_again_later() -> None:
     office = await opened(watchlist="AAPL,NOSUCH")
-    assert office.stocks.unknown == ("NOSUCH",)
+    assert list(office.stocks.unknown) == ["NOSUCH"]
     assert office.desk.answers.asked.count("find NOSUCH") == 1
     office.clock.now_ns += 121 * NS_PER_S
     office.desk.answers.known["NOSUCH"] = (stock(5, "NOSUCH"),)
     await office.ask(1)
-    assert office.stocks.unknown == ()
+    assert not office.stocks.unknown
     assert office.listed() == ["AAPL", "NOSUCH"]
 
 
@@ -425,9 +426,21 @@ async def test_without_a_live_source_the_first_one_is_waited_for() -> None:
     assert office.stocks.desk is office.desks[0]
 
 
+async def test_a_replay_that_runs_fast_looks_twice_a_second() -> None:
+    office = await opened()
+    for moment in range(100):
+        office.stocks.advance(office.clock.now_ns + moment * NS_PER_S // 100)
+    office.desk.on_events(1, (ScanSeen("X", ()), DetailsSeen(ContractDetails(contract=SPY))))
+    office.stocks.symbols = ("SPY",)
+    office.stocks.advance(office.clock.now_ns + NS_PER_S - 1)
+    assert office.listed() == ["AAPL", "MSFT"]
+    office.stocks.advance(office.clock.now_ns + NS_PER_S)
+    assert office.listed() == ["SPY"]
+
+
 async def test_without_desks_nothing_happens() -> None:
     stocks = BrokerScanning(Settings(), {}, Scanning())
-    stocks.advance(1)
+    stocks.look(1)
     await stocks.run(FixedClock(1))
     assert stocks.desk is None
 
