@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from app.viewmodels.live_status import LiveStatus
 
 _log = logging.getLogger("fathom.compose")
+_BROKER: Final = ("ib_async", "cryptography.x509", "holidays")
 _HEAVY: Final = ("numpy", "msgspec", "sqlalchemy", "httpx", "websockets.asyncio.client", "redis.asyncio", "psutil")
 
 
@@ -262,7 +263,7 @@ class Desktop:
 
     async def _assemble(self, stack: AsyncExitStack, status: StatusModel) -> None:
         """Build feeds, stores and sources, and start the feeds."""
-        for name in _HEAVY:
+        for name in (*_HEAVY, *(_BROKER if self._has_broker() else ())):
             await asyncio.to_thread(importlib.import_module, name)
             await asyncio.sleep(0)
         importlib.import_module("pyqtgraph")  # needs the thread of the window
@@ -310,6 +311,11 @@ class Desktop:
             )
             for market, engine in core.engines.items()
         }
+
+    def _has_broker(self) -> bool:
+        settings = self.options.settings
+        in_demo = self.options.demo and settings.text("demo.ibkr") != "off"
+        return in_demo or settings.flag("ibkr.tws.enabled") or settings.flag("ibkr.portal.enabled")
 
     async def _connect(
         self, stack: AsyncExitStack, core: Core | ReplayCore, live_status: LiveStatus, status: StatusModel
