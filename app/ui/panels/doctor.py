@@ -38,6 +38,7 @@ class DoctorPanel(Panel):
         super().__init__(parent)
         self._model = model
         self._spawn = spawn
+        self._asked = False
         self._cards = {name: ServiceCard(name, self) for name in SERVICES}
         self._summary = ElidedLabel(self)
         self._summary.setAccessibleName("Outcome")
@@ -109,13 +110,20 @@ class DoctorPanel(Panel):
 
     def set_active(self, active: bool) -> None:
         """Look at everything when the panel is on screen for the first time."""
-        if active and self._model.ended_ns is None and not self._model.running:
+        if active and self._model.ended_ns is None:
             self.run()
 
     def run(self) -> None:
         """Look at everything."""
-        if not self._model.running:
-            self._spawn(self._model.run(), "connection doctor")
+        if not self._asked and not self._model.running:
+            self._asked = True
+            self._spawn(self._run(), "connection doctor")
+
+    async def _run(self) -> None:
+        try:
+            await self._model.run()
+        finally:
+            self._asked = False
 
     def copy_report(self) -> None:
         """Put the report on the clipboard."""

@@ -98,8 +98,8 @@ class ServiceCard(QFrame):
             self._grid.addWidget(advice, line, 2, 1, 2)
         if finding.link:
             line += 1
-            button = QPushButton(f"Open {finding.link}", self)
-            button.setToolTip("Open this page in the browser")
+            button = QPushButton("Open the page", self)
+            button.setToolTip(f"Open {finding.link} in the browser")
             link = finding.link
             button.clicked.connect(lambda: QDesktopServices.openUrl(QUrl(link)))
             self._grid.addWidget(button, line, 2, 1, 2, Qt.AlignmentFlag.AlignLeft)
