@@ -84,7 +84,7 @@ def order_table(model: LiveTradingModel) -> LinesTable[OrderLine]:
         LineColumn(
             key="side",
             title="Side",
-            help="Buy or sell",
+            help="Direction of the order",
             text=lambda line: line.side_text,
             tone=lambda line: "muted" if line.is_old else _side_tone(line.state.side),
             width=62,
@@ -228,7 +228,7 @@ def fill_table(model: LiveTradingModel) -> LinesTable[FillLine]:
         LineColumn(
             key="side",
             title="Side",
-            help="Bought or sold",
+            help="Direction of the fill",
             text=lambda line: line.side_text,
             tone=lambda line: _side_tone(line.fill.side),
             width=62,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from functools import partial
 from typing import Any, Final
 
 from PySide6.QtCore import QEvent, QModelIndex, QPoint, Qt, Signal
@@ -89,7 +88,7 @@ class LinesView(QuietTable):
             action.setToolTip(column.help)
             action.setCheckable(True)
             action.setChecked(not self.isColumnHidden(section))
-            action.triggered.connect(partial(self.show_column, column.key))
+            action.toggled.connect(lambda shown, key=column.key: self.show_column(key, shown))
         menu.addSeparator()
         menu.addAction("Usual columns").triggered.connect(lambda _checked=False: self.usual_columns())
         return menu

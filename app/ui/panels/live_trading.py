@@ -101,8 +101,9 @@ class LiveTradingPanel(Panel):
         """Show what is new; return when the newest of it arrived."""
         if self.model.wants_reading():
             self._start(self.model.read())
+        newest_ns = self.model.note_shown(now_ns)
         self._show(now_ns)
-        return self.model.note_shown(now_ns)
+        return newest_ns
 
     def _show(self, now_ns: int) -> None:
         model = self.model
