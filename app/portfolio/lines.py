@@ -234,6 +234,11 @@ class LineBudget:
         lines = sorted(self._lines.values(), key=lambda line: (not line.is_wanted, line.wish.rank))
         return tuple(line.wish.contract for line in lines)
 
+    @property
+    def waiting(self) -> int:
+        """Return how many contracts had no line at the last plan."""
+        return self._waiting
+
     def has_line(self, con_id: int) -> bool:
         """Tell whether a contract has a line."""
         return con_id in self._lines

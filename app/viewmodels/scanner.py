@@ -18,6 +18,7 @@ from app.scanner.columns import BY_KEY, COLUMNS, Column
 from app.scanner.events import EventKind
 from app.scanner.ranking import BoolArray, RowArray, ordered
 from app.services.scanning import Scanning
+from app.viewmodels.broker_lines import BrokerLines
 from app.viewmodels.linking import DEFAULT_GROUP, LINK_GROUPS, LinkBus
 from app.viewmodels.naming import pair_of
 from app.viewmodels.scanner_books import BooksPort
@@ -31,6 +32,7 @@ from app.viewmodels.scanner_scans import (
     MAX_FAVOURITES,
     MAX_SCANS,
     MAX_TEXT,
+    STOCK_COLUMNS,
     Scan,
     Sorting,
     columns_of,
@@ -57,7 +59,10 @@ class ScannerModel:
         links: LinkBus,
         *,
         link_group: str | None = DEFAULT_GROUP,
+        lines: BrokerLines | None = None,
     ) -> None:
+        """Prepare. lines: the market data lines of brokers, None where there are none."""
+        self.lines = lines
         self.scanning = scanning
         self.books = books
         self.cells = ScannerCells(scanning.board, books, scanning.detectors.thresholds.stale_s)
@@ -84,6 +89,10 @@ class ScannerModel:
         self._wanted = True
         self._listing = -1
         self._picked: tuple[Market, str] | None = None
+        self._left_pair: str | None = None
+        """The group's pair when a stock was picked, which leaves the group as it is."""
+        self._knows_stocks = False
+        """Whether the columns of stocks have been shown once; after that the choice of columns is the user's."""
         self._sought: tuple[str, int] | None = None
         """The pair picked elsewhere that was last looked for, and in which order."""
 
@@ -100,7 +109,7 @@ class ScannerModel:
     @property
     def total(self) -> int:
         """Return how many instruments there are without lists, chips and filter."""
-        return self.board.count
+        return int(np.count_nonzero(self.board.listed[: self.board.count]))
 
     def row_at(self, position: int) -> int:
         """Return the board's row at a position."""
@@ -126,6 +135,7 @@ class ScannerModel:
 
         hold keeps the order unless the user has just asked for another; rows that pass only now come at the end.
         """
+        self._meet_stocks()
         self.events.take(self.scanning.events, self.scanning.events_revision, now_ns)
         last_ns = self._sorted_ns
         released = self.is_held and not hold
@@ -140,6 +150,13 @@ class ScannerModel:
         changed = self._append(mask) if hold and not asked else self._show(self._ordered(mask))
         self._note_held(hold)
         return changed
+
+    def _meet_stocks(self) -> None:
+        """Show the columns of stocks when the first ones come, unless other columns were chosen."""
+        if not self._knows_stocks and self.has_rows(Venue.IBKR):
+            self._knows_stocks = True
+            if self.columns == DEFAULT_COLUMNS:
+                self.set_columns(STOCK_COLUMNS)
 
     def resort(self) -> None:
         """Ask for a fresh order at the next chance, even if it is held."""
@@ -181,7 +198,7 @@ class ScannerModel:
     def _mask(self) -> BoolArray:
         board = self.board
         allowed = np.array([self._is_allowed(market) for market in MARKETS])
-        mask: BoolArray = allowed[board.market_codes[: board.count]]
+        mask: BoolArray = allowed[board.market_codes[: board.count]] & board.listed[: board.count]
         passing = self._filter.mask(board)
         if passing is not None:
             mask &= passing
@@ -331,12 +348,17 @@ class ScannerModel:
     @property
     def picked(self) -> int | None:
         """Return the picked row: the last one picked here, or one of the pair that was picked elsewhere."""
+        if self._picked is not None and not self._picked[0].has_books and self._group_pair() == self._left_pair:
+            return self.board.find(*self._picked)
         wanted = pair_of(self._picked[1]) if self._picked is not None else None
         pair = self._links.current(self.link_group) if self.link_group is not None else wanted
         if pair is not None and pair != wanted and self._sought != (pair, self.order_revision):
             self._sought = (pair, self.order_revision)
             self._picked = self._of_pair(pair)
         return self.board.find(*self._picked) if self._picked is not None else None
+
+    def _group_pair(self) -> str | None:
+        return self._links.current(self.link_group) if self.link_group is not None else None
 
     def _of_pair(self, pair: str) -> tuple[Market, str] | None:
         """Return the instrument of a pair that is shown, in the market last picked if it is there."""
@@ -345,9 +367,13 @@ class ScannerModel:
         return next((each for each in found if each[0] is market), found[0] if found else None)
 
     def pick(self, row: int) -> tuple[Market, str]:
-        """Show a row's pair in every panel of the link group; return market and symbol of the row."""
+        """Show a row's pair in every panel of the link group; return market and symbol of the row.
+
+        Stocks have no books, and no other panel of the group could show one.
+        """
         self._picked = self.instrument(row)
-        if self.link_group is not None:
+        self._left_pair = self._group_pair()
+        if self.link_group is not None and self._picked[0].has_books:
             self._links.publish(self.link_group, pair_of(self._picked[1]))
         self.revision += 1
         return self._picked
@@ -358,6 +384,7 @@ class ScannerModel:
         """Return everything chosen here as JSON values."""
         return {
             "columns": list(self.columns),
+            "knows_stocks": self._knows_stocks,
             "sort": sorting_to_json(self.sorting),
             "filter": self.filter_in_force,
             "list": self.quick.value,
@@ -375,6 +402,7 @@ class ScannerModel:
     def restore(self, state: dict[str, object]) -> None:
         """Take what fits of a stored state."""
         self.set_columns(texts_of(state.get("columns"), len(COLUMNS)))
+        self._knows_stocks = state.get("knows_stocks") is True
         chosen = state.get("list")
         if isinstance(chosen, str) and chosen in {each.value for each in ScanList}:
             self.quick = ScanList(chosen)

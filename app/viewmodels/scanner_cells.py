@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Final
 
 from app.domain.coverage import Known
 from app.domain.ids import Market, MarketKind, Venue
 from app.domain.market import Field
+from app.domain.quotes import DataKind
 from app.domain.units import NS_PER_S
 from app.scanner.board import Board
 from app.scanner.columns import BY_KEY, Column, ColumnKind, Derived
@@ -25,8 +27,24 @@ _FUTURES_ONLY: Final = frozenset({"mark", "index", "funding", "funding_hours", "
 _INTEREST: Final = frozenset({"open_interest", "open_interest_usd"})
 _LIQUIDATIONS: Final = frozenset({"liq_long", "liq_short"})
 _QUOTES: Final = frozenset({"bid", "ask", "spread_bp"})
-SIGNED: Final = frozenset({"change_24h", "funding", "funding_year"})
+_STOCKS_ONLY: Final = frozenset({"session", "gap", "halted", "delayed"})
+_NOT_OF_STOCKS: Final = _FUTURES_ONLY | _INTEREST | _LIQUIDATIONS
+SIGNED: Final = frozenset({"change_24h", "gap", "funding", "funding_year"})
 """Columns whose sign is always written and coloured."""
+
+
+_MARKED: Final = [Field.HALTED, Field.DATA_KIND, Field.LINE]
+
+
+class Mark(StrEnum):
+    """What stands beside a symbol whose quotes are not what they usually are; the value is for people."""
+
+    HALTED = "HALT"
+    VOLATILITY = "HALT V"
+    REFUSED = "REFUSED"
+    DELAYED = "DELAYED"
+    FROZEN = "FROZEN"
+    WAITING = "no line"
 
 
 class ScannerCells:
@@ -48,7 +66,7 @@ class ScannerCells:
 
     def _maker(self, column: Column) -> Callable[[int, float], str]:
         if column.key in SIGNED:
-            digits = {"change_24h": 2, "funding": 4}.get(column.key, 1)
+            digits = {"change_24h": 2, "gap": 2, "funding": 4}.get(column.key, 1)
             return lambda _row, value: formats.signed(value, lambda number: f"{number:,.{digits}f}")
         if column.key == "delta":
             return self._delta
@@ -62,6 +80,7 @@ class ScannerCells:
             ColumnKind.USD: lambda _row, value: formats.volume(value),
             ColumnKind.NUMBER: lambda _row, value: formats.volume(value),
             ColumnKind.AGE: lambda _row, value: age_text(value),
+            ColumnKind.FLAG: lambda _row, value: flag_text(column.key, value),
             ColumnKind.TEXT: lambda _row, value: "",
         }[column.kind]
 
@@ -79,7 +98,26 @@ class ScannerCells:
         market = self._board.markets[row]
         if key == "symbol":
             return self._board.symbols[row]
+        if key == "session":
+            return self._board.text(key, row).upper() or formats.UNKNOWN
         return market.venue.full_name if key == "venue" else market.kind.value
+
+    def marks(self, row: int) -> tuple[Mark, ...]:
+        """Return what is unusual about a row's quotes, the gravest first."""
+        values = self._board.values[_MARKED, row].tolist()
+        halted, kind, line = values
+        found = []
+        if halted > 0.0:
+            found.append(Mark.VOLATILITY if halted == 2.0 else Mark.HALTED)
+        if line < 0.0:
+            found.append(Mark.REFUSED)
+        elif kind in (DataKind.DELAYED, DataKind.DELAYED_FROZEN):
+            found.append(Mark.DELAYED)
+        elif kind == DataKind.FROZEN:
+            found.append(Mark.FROZEN)
+        elif line == 0.0:
+            found.append(Mark.WAITING)
+        return tuple(found)
 
     def maker(self, key: str) -> Callable[[int, float], str]:
         """Return what makes the text of a known figure of a column: (row, value) -> text."""
@@ -134,6 +172,10 @@ class ScannerCells:
     def why_unknown(self, row: int, column: Column) -> str:
         """Return why a figure is not known."""
         market, key = self._board.markets[row], column.key
+        if market.kind is MarketKind.STOCK:
+            return self._why_unknown_of_stock(row, column)
+        if key in _STOCKS_ONLY:
+            return "coins trade round the clock and are never halted or delayed here"
         if market.kind is MarketKind.SPOT and (key in _FUTURES_ONLY or key in _INTEREST):
             return "there is none on a spot market"
         if key == "delta":
@@ -150,6 +192,18 @@ class ScannerCells:
             return "nothing was told about it yet"
         return f"{market.full_name} has not told it"
 
+    def _why_unknown_of_stock(self, row: int, column: Column) -> str:
+        if column.key in _NOT_OF_STOCKS:
+            return "there is none of stocks"
+        if column.key == "delta":
+            return "no order books of stocks are kept"
+        told = self._why(row, column.key)
+        return told or f"{self._board.markets[row].venue.full_name} has not told it"
+
+    def _why(self, row: int, key: str) -> str:
+        explainer = self._board.explainers.get(self._board.markets[row])
+        return explainer.why(row, key) if explainer is not None else ""
+
     def tip(self, row: int, column: Column) -> str:
         """Return what is to be said of a cell on hover: the whole figure, or why there is none, and how old it is."""
         market, symbol = self._board.markets[row], self._board.symbols[row]
@@ -161,6 +215,7 @@ class ScannerCells:
             else:
                 unit = f" {column.unit}" if column.unit else ""
                 lines.append(f"{column.title}: {self.whole(row, column, value)}{unit}")
+                lines += filter(None, [self._why(row, column.key)])
             lines.append(column.help)
             if column.key == "delta":
                 lines.append(f"within {self._books.depth_pct:g} % of the best prices")
@@ -168,6 +223,9 @@ class ScannerCells:
                     lines.append(f"approximate: the book is not known as far as {self._books.depth_pct:g} %")
         if market is Market.BINANCE_USDM and column.key in _LIQUIDATIONS:
             lines.append("Binance tells at most one liquidation per symbol and second: a sample, so a floor")
+        explainer = self._board.explainers.get(market)
+        if explainer is not None:
+            lines += explainer.notes(row)
         lines.append(self.age_words(row))
         return "\n".join(lines)
 
@@ -195,6 +253,13 @@ class ScannerCells:
             return self.name(row, column.key)
         value = float(self._board.values[column.source, row])
         return value if math.isfinite(value) else ""
+
+
+def flag_text(key: str, value: float) -> str:
+    """Return a flag in a word: `halted`, `volatility`, `delayed`, `no`."""
+    if value <= 0.0:
+        return "no"
+    return "volatility" if key == "halted" and value == 2.0 else key
 
 
 def price_text(value: float, decimals: int) -> str:

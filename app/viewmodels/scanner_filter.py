@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.scanner.board import Board
-from app.scanner.columns import BY_KEY, COLUMNS
+from app.scanner.columns import BY_KEY, COLUMNS, ColumnKind
 from app.scanner.conditions import Condition, ConditionError, parse
 from app.scanner.ranking import BoolArray, matching
 
@@ -44,6 +44,8 @@ def is_condition(text: str) -> bool:
     if not words:
         return False
     first = words[0].lower()
+    if len(words) == 1 and first in BY_KEY and BY_KEY[first].kind is ColumnKind.FLAG:
+        return True
     if first in BY_KEY or first in _OPENINGS:
         return len(words) > 1 or "_" in first
     return False

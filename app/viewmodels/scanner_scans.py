@@ -25,6 +25,8 @@ DEFAULT_COLUMNS: Final[tuple[str, ...]] = (
     "events",
     "age",
 )
+STOCK_COLUMNS: Final = (*DEFAULT_COLUMNS[:5], "session", "gap", *DEFAULT_COLUMNS[5:])
+"""The usual columns where there are stocks."""
 MAX_SCANS: Final = 50
 MAX_NAME: Final = 40
 MAX_TEXT: Final = 1000

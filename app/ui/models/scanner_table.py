@@ -41,8 +41,9 @@ _SHORT: Final = {
     "open_interest": "Open int.",
     "open_interest_usd": "Open int. $",
     "volume_24h": "Volume 24 h",
+    "gap": "Gap %",
 }
-LEFT_KEYS: Final = frozenset({"venue", "market", "symbol", "events"})
+LEFT_KEYS: Final = frozenset({"venue", "market", "symbol", "session", "halted", "delayed", "events"})
 _LEFT_SECTIONS: Final = frozenset(SECTION[key] for key in LEFT_KEYS)
 EVENTS: Final = SECTION["events"]
 SYMBOL: Final = SECTION["symbol"]

@@ -18,6 +18,7 @@ from app.ui import theme, zone
 from app.ui.dialogs import ask
 from app.ui.models.scanner_table import KEYS, SECTION, ScannerTable
 from app.ui.panels.base import Panel
+from app.ui.panels.lines_bar import LinesBar
 from app.ui.panels.scanner_bar import ScannerBar
 from app.ui.panels.scanner_budget import BudgetBar
 from app.ui.panels.scanner_events import EventList
@@ -67,6 +68,7 @@ class ScannerPanel(Panel):
         self._order = -1
         self._choices: Hashable = None
         self._is_syncing = False
+        self._columns: tuple[str, ...] = ()
         self._is_laid_out = False
         self.items = ScannerTable(model)
         self.items.setParent(self)
@@ -86,6 +88,9 @@ class ScannerPanel(Panel):
         layout.addWidget(self.bar)
         layout.addWidget(self._splitter, 1)
         layout.addWidget(self.budget)
+        self.lines = LinesBar(model.lines, parent=self) if model.lines is not None else None
+        if self.lines is not None:
+            layout.addWidget(self.lines)
         self._connect()
         self._show_columns()
         self._show_choices()
@@ -126,7 +131,8 @@ class ScannerPanel(Panel):
             self._polled_ns = now_ns
             scanning = self.model.scanning
             self._quiet += 1
-            seen = (scanning.board.revision, scanning.events_revision, self.model.budget.revision)
+            lines = self.model.lines.revision if self.model.lines is not None else ()
+            seen = (scanning.board.revision, scanning.events_revision, self.model.budget.revision, lines)
             # ages go on and rows grow stale though nothing is told
             if seen != self._seen or self.items.is_flashing or self._quiet >= QUIET_POLLS:
                 self._seen, self._quiet = seen, 0
@@ -138,6 +144,8 @@ class ScannerPanel(Panel):
         self._now_ns = now_ns
         self.items.note_changes()
         self.model.advance(now_ns, hold=self._is_held())
+        if self._columns != self.model.columns:
+            self._show_columns()
         if self._order != self.model.order_revision:
             self._order = self.model.order_revision
             self.items.refresh(0, 0)
@@ -148,6 +156,8 @@ class ScannerPanel(Panel):
         self._show_choices()
         self.events.refresh()
         self.budget.refresh()
+        if self.lines is not None:
+            self.lines.refresh()
         return None
 
     def _is_held(self) -> bool:
@@ -203,6 +213,7 @@ class ScannerPanel(Panel):
     def _show_columns(self) -> None:
         """Hide, show and order the header's sections as the model has it."""
         header = self.table.horizontalHeader()
+        self._columns = self.model.columns
         self._is_syncing = True
         for section, key in enumerate(KEYS):
             header.setSectionHidden(section, key not in self.model.columns)
@@ -287,8 +298,10 @@ class ScannerPanel(Panel):
             self.open_book(row)
 
     def open_book(self, row: int) -> None:
-        """Drive the link group to a row's pair and ask for its order book in the row's market."""
-        self.book_wanted.emit(*self.model.pick(row))
+        """Drive the link group to a row's pair and ask for its order book in the row's market, if there are any."""
+        market, symbol = self.model.pick(row)
+        if market.has_books:
+            self.book_wanted.emit(market, symbol)
 
     def _on_event(self, event: object) -> None:
         """Select the row of an event; show it if filter or list hide it only by changing neither."""

@@ -110,7 +110,8 @@ def row_menu(parent: QWidget, model: ScannerModel, row: int, column: Column, do:
     """Return what can be done with a row, at a column."""
     menu = _menu(parent)
     market, symbol = model.instrument(row)
-    _add(menu, f"Open {symbol} in order book\tEnter", lambda: do.open_book(row))
+    if market.has_books:
+        _add(menu, f"Open {symbol} in order book\tEnter", lambda: do.open_book(row))
     star = "Remove from favourites" if model.is_favourite(row) else "Add to favourites"
     _add(menu, f"{star}\tCtrl+D", lambda: do.favourite(row))
     menu.addSeparator()
@@ -150,7 +151,8 @@ def _add_budget(menu: QMenu, model: ScannerModel, row: int, market: Market, symb
 def condition_of(model: ScannerModel, row: int, column: Column) -> str:
     """Return the condition that a cell stands for: venue == "bybit", change_24h >= 3.1; "" when it is not known."""
     if column.is_text:
-        return f'{column.key} == "{model.board.text(column.key, row)}"'
+        word = model.board.text(column.key, row)
+        return f'{column.key} == "{word}"' if word else ""
     assert column.source is not None
     value = float(model.board.values[column.source, row])
     if not math.isfinite(value):

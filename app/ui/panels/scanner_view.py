@@ -35,19 +35,23 @@ from app.ui.models.scanner_table import EVENTS, FLASH_STEPS, KEYS, SYMBOL, Scann
 from app.ui.panels.common import QuietTable
 from app.viewmodels import formats
 from app.viewmodels.scanner import ScannerModel
-from app.viewmodels.scanner_cells import price_text
+from app.viewmodels.scanner_cells import Mark, price_text
 from app.viewmodels.scanner_events import badge_words
 
 PAD: Final = 6
 STAR: Final = 16
 _KEPT_TEXTS: Final = 4_000
 WIDTHS: Final[dict[str, int]] = {
-    "symbol": 116,
+    "symbol": 124,
     "venue": 80,
     "market": 68,
     "last": 82,
     "change_24h": 68,
     "volume_24h": 96,
+    "session": 76,
+    "gap": 68,
+    "halted": 74,
+    "delayed": 68,
     "high_24h": 82,
     "low_24h": 82,
     "bid": 82,
@@ -159,6 +163,14 @@ class ScannerView(QuietTable):
         self._accent = QColor(look.accent)
         self._hot = QPen(self._accent)
         self._signs = {1: QPen(QColor(look.up)), -1: QPen(QColor(look.down)), 0: QPen(QColor(look.warning))}
+        self._marks = {
+            Mark.HALTED: QPen(QColor(look.bad)),
+            Mark.VOLATILITY: QPen(QColor(look.bad)),
+            Mark.REFUSED: QPen(QColor(look.bad)),
+            Mark.DELAYED: QPen(QColor(look.warning)),
+            Mark.FROZEN: QPen(QColor(look.accent)),
+            Mark.WAITING: self._muted,
+        }
         self._base, self._raised = QColor(look.panel), QColor(look.raised)
         self._selected = QColor(look.selection)
         self._fading = {
@@ -294,12 +306,17 @@ class ScannerView(QuietTable):
         for line in lines:
             instrument = self._model.instrument(line.row)
             room = width - STAR - 4
+            for mark in self._model.cells.marks(line.row):
+                word, wide = self._laid(mark.value)
+                painter.setPen(self._marks[mark])
+                painter.drawStaticText(left + STAR + 4 + room - wide - 3, line.top + self._drop, word)
+                room -= wide + 6
             if instrument in favourites:
                 painter.drawPixmap(QPoint(left + 4, line.top + (self._height - 12) // 2), self._star)
             if instrument in hot:
-                mark, wide = self._laid("◆" if budget.is_pinned(*instrument) else "●")
+                word, wide = self._laid("◆" if budget.is_pinned(*instrument) else "●")
                 painter.setPen(self._hot)
-                painter.drawStaticText(left + width - wide - 3, line.top + self._drop, mark)
+                painter.drawStaticText(left + width - wide - 3, line.top + self._drop, word)
                 room -= wide
             painter.setPen(self._muted if line.stale else self._plain)
             painter.drawStaticText(left + STAR + 4, line.top + self._drop, self._fitted(instrument[1], room))
