@@ -114,12 +114,14 @@ class Screens:
 
     def _scanner(self) -> Panel:
         from app.ui.panels.scanner import ScannerPanel
+        from app.viewmodels.broker_lines import BrokerLines
         from app.viewmodels.scanner import ScannerModel
         from app.viewmodels.scanner_books import ScannerBooks
 
         ready = self._ready
         books = ScannerBooks(ready.watch, ready.engines)
-        panel = ScannerPanel(ScannerModel(ready.watch.scanning, books, self._links))
+        lines = BrokerLines(ready.brokerage)
+        panel = ScannerPanel(ScannerModel(ready.watch.scanning, books, self._links, lines=lines))
         panel.alert_wanted.connect(self._new_alert)
         panel.book_wanted.connect(self._show_book)
         return panel

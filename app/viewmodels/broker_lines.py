@@ -30,6 +30,12 @@ class LinesDesk(Protocol):
         ...
 
 
+    @property
+    def session(self) -> object | None:
+        """Return its connection, None in a replay."""
+        ...
+
+
 class LinesDesks(Protocol):
     """The sources that are switched on; `services.brokerage.Brokerage` in the running program."""
 
@@ -62,8 +68,8 @@ class BrokerLines:
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """Return the sources there are lines of."""
-        return tuple(self._desks.desks)
+        """Return the sources there are lines of; a replay has none."""
+        return tuple(source for source, desk in self._desks.desks.items() if desk.session is not None)
 
     def usage(self, source: Source) -> LineUsage:
         """Return how a source's lines are used."""
