@@ -371,7 +371,9 @@ class PortfolioModel:
         link, by, curve = state.get("link"), state.get("by"), state.get("curve")
         self.link_group = link if isinstance(link, str) and link in LINK_GROUPS else None
         self.by = By(by) if isinstance(by, str) and by in By._value2member_map_ else By.UNDERLYING
-        self.curve_of = CurveOf(str(curve)) if curve in CurveOf._value2member_map_ else CurveOf.DAILY
+        self.curve_of = (
+            CurveOf(curve) if isinstance(curve, str) and curve in CurveOf._value2member_map_ else CurveOf.DAILY
+        )
         self.compute()
 
 

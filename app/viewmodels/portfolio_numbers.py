@@ -35,10 +35,14 @@ def greek(value: float | None) -> str:
 
 
 def price(value: float | None, details: ContractDetails | None, *, more: bool = False) -> str:
-    """Return a price by the contract's tick; one decimal more for a mid between two ticks, and when asked for."""
+    """Return a price by the contract's tick (0.01 while it is not known, finer below 1); one decimal more for a mid
+    between two ticks, and when asked for."""
     step = None if details is None or not details.tick_size else details.tick_size
-    if value is None or step is None:
+    if value is None or not math.isfinite(value):
+        return formats.UNKNOWN
+    if step is None and abs(value) < 1:
         return formats.price(value)
+    step = 0.01 if step is None else step
     decimals = formats.tick_decimals(f"{step:.10f}") or 0
     is_between = abs(round(value, decimals) - value) > 0.25 * 10.0**-decimals
     return f"{value:,.{decimals + (more or is_between)}f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.domain.contracts import day_label
 from app.portfolio.holdings import Holding, Origin
-from app.portfolio.pricing import Pricing
+from app.portfolio.pricing import PriceKind, Pricing
 from app.viewmodels import formats
 from app.viewmodels.portfolio_cells import GREEKS, Cells
 from app.viewmodels.portfolio_columns import BY_KEY
@@ -189,6 +189,20 @@ class Whys(Cells):
             f"{money(row.in_base(known.dollar_delta))} × {known.beta.value:.3f} ÷ {index.price_base:,.2f}",
             *self._why_beta(row, live),
         ]
+
+    def _why_bid(self, row: Holding, live: Pricing) -> list[str]:
+        return self._why_quote(row, "bid", live)
+
+    def _why_ask(self, row: Holding, live: Pricing) -> list[str]:
+        return self._why_quote(row, "ask", live)
+
+    def _why_close(self, row: Holding, live: Pricing) -> list[str]:
+        return self._why_quote(row, "close", live)
+
+    def _why_quote(self, row: Holding, key: str, live: Pricing) -> list[str]:
+        if self.value(row, key, live) is not None:
+            return ["as the source quotes it"]
+        return [live.why if live.kind in (PriceKind.BROKER, PriceKind.NONE) else "the source has not quoted it"]
 
     def _why_underlying_price(self, row: Holding, live: Pricing) -> list[str]:
         return [row.exposure.underlying_is]
