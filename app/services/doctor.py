@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from app.domain.account import Source
 from app.domain.broker_health import BrokerHealth
 from app.domain.clock import Clock
+from app.domain.health import LinkState
 from app.paths import Paths
 from app.portfolio.ledger import Ledger
 from app.services.doctor_checks import machine, portal, stores, tws, venues
@@ -103,6 +104,9 @@ class Doctor:
     ) -> tuple[Finding, ...]:
         """Look at everything; return all rows in the order of `SERVICES`. on_done hears of each service at its end."""
         seen = _Seen()
+        for desk in self._desks().values():
+            if desk.health.clock_offset_ms is not None and desk.health.state is LinkState.LIVE:
+                seen.offsets_ms[f"IBKR {desk.health.source.full_name}"] = desk.health.clock_offset_ms
         accounts = tuple(account for desk in self._desks().values() for account in desk.health.accounts)
         found: dict[str, list[Finding]] = {}
 

@@ -261,6 +261,16 @@ async def test_a_rival_for_the_session_is_named() -> None:
     assert rows["other logins"].state is State.FAIL
 
 
+async def test_what_a_session_that_is_down_knows_is_said_once() -> None:
+    health = BrokerHealth(source=Source.PORTAL, state=LinkState.BANNED, competing=True, needs="Log out elsewhere")
+    async with PortalSim(competing=True) as sim:
+        where = portal_place(sim.url, fingerprint=sim.fingerprint)
+        rows = await check_portal(where, health, None, SystemClock().wall_ns(), patience_s=5.0)
+    checks = [row.check for row in rows]
+    assert len(checks) == len(set(checks))
+    assert {"login", "other logins", "session", "account"} <= set(checks)
+
+
 @pytest.mark.parametrize("kind", ["changed", "expired"])
 async def test_a_certificate_that_is_not_the_kept_one_or_has_ended_is_refused(tmp_path: Path, kind: str) -> None:
     pin = tmp_path / "gateway.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,11 @@ from shell import flush
 
 from app import runtime
 from app.domain.clock import SystemClock
-from app.services.doctor import SERVICES
+from app.services.doctor import SERVICES, Doctor, DoctorFiles
 from app.services.doctor_checks.finding import Finding, Rows, State
+from app.settings.store import Settings
+from app.sim.portal import PortalSim
+from app.sim.tws import TwsSim
 from app.ui import theme
 from app.ui.panels import doctor_card
 from app.ui.panels.doctor import DoctorPanel
@@ -232,3 +236,28 @@ def test_rows_keep_their_words_when_the_theme_changes_and_nothing_is_cut_in_a_na
     flush(collect=False)
     holder = rig.panel._scroll.widget()
     assert holder.width() <= rig.panel._scroll.viewport().width()
+
+
+def test_a_real_doctor_looks_on_the_windows_loop(qtbot, run: Run, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        settings = Settings()
+        names = ("binance.spot", "binance.usdm", "bybit.spot", "bybit.linear", "hyperliquid.perp", "hyperliquid.spot")
+        settings.override([f"{name}.enabled=false" for name in names])
+        async with TwsSim() as tws, PortalSim() as gateway:
+            settings.override(["ibkr.tws.enabled=true", f"ibkr.tws.port={tws.port}", "ibkr.portal.enabled=true"])
+            settings.override([f"ibkr.portal.url={gateway.url}", f"ibkr.portal.fingerprint={gateway.fingerprint}"])
+            files = DoctorFiles(base=tmp_path, database=tmp_path / "history.sqlite", bans=tmp_path / "bans.json")
+            model = DoctorModel(Doctor(settings, files, SystemClock()), SystemClock())
+            tasks: list[asyncio.Task[Any]] = []
+            panel = DoctorPanel(model, lambda work, _name: tasks.append(asyncio.get_running_loop().create_task(work)))
+            qtbot.addWidget(panel)
+            panel.set_active(True)
+            await asyncio.gather(*tasks)
+            panel.refresh(0)
+            words = [label.text() for label in panel.findChildren(QLabel)]
+            panel.shut()
+        assert panel.summary_text == "everything that is switched on works"
+        assert "TWS or IB Gateway, API version 178." in words
+        assert "Logged in, and the brokerage session is open." in words
+
+    run(scenario())

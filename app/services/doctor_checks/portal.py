@@ -79,7 +79,7 @@ async def check_portal(
         if not place.enabled:
             return [_off(rows)]
         look = await look_at(gateway.host, gateway.port, patience_s=patience_s)
-        return [*_no_gateway(rows, gateway, look), *_session(rows, health, ledger, now_ns)]
+        return _with_session(rows, _no_gateway(rows, gateway, look), health, ledger, now_ns)
     took_ms = (time.perf_counter() - began) * 1000
     if not place.enabled:
         advice = "To use it, set ibkr.portal.enabled=true."
@@ -88,28 +88,33 @@ async def check_portal(
     try:
         seen = await fetch_certificate(gateway, patience_s)
     except LinkLost as lost:
-        return [*found, rows.fail("certificate", sentence(str(lost)), _START), *_session(rows, health, ledger, now_ns)]
+        found.append(rows.fail("certificate", sentence(str(lost)), _START))
+        return _with_session(rows, found, health, ledger, now_ns)
     store = PinStore(place.pin_path)
     await asyncio.to_thread(store.load)
     trust = judge(seen, place.fingerprint, store.pinned, now_ns)
     found.append(certificate_row(rows, seen, trust, _known(place, store), now_ns))
-    if health is not None and is_connected(health):
-        return [*found, *session_rows(rows, health, ledger, now_ns)]
+    if is_connected(health):
+        return _with_session(rows, found, health, ledger, now_ns)
     if trust is not Trust.TRUSTED:
         found.append(rows.unknown("login", "Not asked: nothing is sent while the certificate is not trusted."))
     else:
         found += await _login(rows, gateway, seen, patience_s)
-    return [*found, *_session(rows, health, ledger, now_ns)]
+    return _with_session(rows, found, health, ledger, now_ns)
 
 
 def _off(rows: Rows) -> Finding:
     return rows.off("port", "Switched off in the settings, and no gateway answers on this machine.")
 
 
-def _session(rows: Rows, health: BrokerHealth | None, ledger: Ledger | None, now_ns: int) -> list[Finding]:
+def _with_session(
+    rows: Rows, found: list[Finding], health: BrokerHealth | None, ledger: Ledger | None, now_ns: int
+) -> list[Finding]:
+    """Return the rows of an own look with those of the session that are not among them."""
     if health is None or health.state in (LinkState.IDLE, LinkState.STOPPED):
-        return []
-    return session_rows(rows, health, ledger, now_ns)
+        return found
+    seen = {row.check for row in found}
+    return [*found, *(row for row in session_rows(rows, health, ledger, now_ns) if row.check not in seen)]
 
 
 def _no_gateway(rows: Rows, gateway: Gateway, look: Look) -> list[Finding]:
