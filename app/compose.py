@@ -266,6 +266,10 @@ class Desktop:
         for name in (*_HEAVY, *(_BROKER if self._has_broker() else ())):
             await asyncio.to_thread(importlib.import_module, name)
             await asyncio.sleep(0)
+        if self._has_broker():
+            from app.portfolio.hours import calendar_spell
+
+            await asyncio.to_thread(calendar_spell, self.clock.wall_ns())  # works the holidays of the year out
         importlib.import_module("pyqtgraph")  # needs the thread of the window
         await asyncio.sleep(0)
         from app.viewmodels.live_status import LiveStatus
