@@ -48,10 +48,11 @@ class Life:
         raise self._why
 
 
-def decisive(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the failure that decides: a bug before what was foreseen, and of that the loss of the login first."""
+def decisive(failure: BaseException) -> BaseException:
+    """Return the failure that decides out of one or many: a bug before what was foreseen, of that the loss of the
+    login first."""
     flat = []
-    queue: list[BaseException] = [failures]
+    queue: list[BaseException] = [failure]
     while queue:
         one = queue.pop(0)
         if isinstance(one, BaseExceptionGroup):

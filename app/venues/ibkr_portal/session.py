@@ -165,20 +165,17 @@ class PortalSession:
         life = self._life = Life(self._clock.monotonic_ns)
         if self.health.state is not LinkState.STALE:
             self._reception.show(LinkState.CONNECTING)
-        ended: BaseException
+        # a task of its own: on Python 3.11 a failed group leaves its task marked as one that was cancelled
+        living = asyncio.create_task(self._go_through(life), name="portal life")
         try:
-            await self._go_through(life)
-        except BaseExceptionGroup as failures:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise asyncio.CancelledError from failures  # a failure at the same moment hides that we are to end
-            ended = decisive(failures)
-        except (LinkLost, BrokerError) as error:
-            ended = error
+            await asyncio.wait((living,))
         finally:
+            living.cancel()
+            await asyncio.wait((living,))
             self._life = None
             self._questions.http = None
             flowed_s = self._down(life)
+        ended = decisive(living.exception() or LinkLost("the connection has ended"))
         if not isinstance(ended, LinkLost | BrokerError):
             raise ended
         if life.live_since_ns is not None:
