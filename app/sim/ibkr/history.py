@@ -40,6 +40,7 @@ class History:
         self._market = [market.gauss(0.0004, spread) for _ in range(DAYS)]
         self._daily: dict[int, list[SimBar]] = {}
         self._volatilities: dict[int, list[float]] = {}
+        self._within: dict[tuple[int, int], list[SimBar]] = {}
 
     def has(self, con_id: int) -> bool:
         """Return whether there is any history; options have none."""
@@ -88,27 +89,48 @@ class History:
         return bars[-count:]
 
     def within_days(self, con_id: int, bar_s: int, count: int, until_s: float) -> list[SimBar]:
-        """Return `count` (at most 2000) bars of `bar_s` seconds that end before `until_s`, oldest first.
+        """Return up to `count` (at most 2000) bars of `bar_s` seconds, oldest first; the last has not ended.
 
-        They are drawn backwards from the last price and are the same for the same `until_s`.
+        Older ones are drawn backwards from the price at the first call, later ones follow what it has been at calls.
         """
         contract = self._catalogue.contracts[con_id]
         count = min(count, _MOST_BARS)
-        end = int(until_s) // bar_s * bar_s
-        random = Random(f"{self._seed}:within:{con_id}:{bar_s}:{end}")
-        close = self._quote_of(con_id).last
+        running_s = int(until_s) // bar_s * bar_s
+        last = self._quote_of(con_id).last
+        bars = self._within.setdefault((con_id, bar_s), [])
+        while bars and bars[-1].time_s + bar_s < running_s:
+            bars.append(self._between(contract, int(bars[-1].time_s) + bar_s, bar_s, bars[-1].close, last))
+        missing = count - 1 - len(bars)
+        if missing > 0:
+            close = bars[0].open if bars else last
+            first_s = int(bars[0].time_s) if bars else running_s
+            bars[:0] = self._draw(contract, bar_s, missing, first_s, close)
+        del bars[: max(0, len(bars) - _MOST_BARS)]
+        opened = bars[-1].close if bars else last
+        part = (until_s - running_s) / bar_s
+        return [*bars, self._between(contract, running_s, bar_s, opened, last, part)][-count:]
+
+    def _draw(self, contract: SimContract, bar_s: int, count: int, end_s: int, close: float) -> list[SimBar]:
+        random = Random(f"{self._seed}:within:{contract.con_id}:{bar_s}:{end_s}")
         spread = contract.volatility * math.sqrt(bar_s / (252.0 * 6.5 * 3600.0))
         bars: list[SimBar] = []
         for number in range(count):
-            start = end - (number + 1) * bar_s
+            start_s = end_s - (number + 1) * bar_s
             opened = close / (1.0 + random.gauss(0.0, spread))
             high = max(opened, close) * (1.0 + abs(random.gauss(0.0, spread / 2)))
             low = min(opened, close) * (1.0 - abs(random.gauss(0.0, spread / 2)))
             volume = float(round(contract.volume * bar_s / 23400.0 * random.uniform(0.4, 1.6)))
-            day = f"{day_of(start, contract.venue):%Y%m%d}"
-            bars.append(_bar(day, float(start), opened, high, low, close, volume))
-            close = opened
+            day = f"{day_of(start_s, contract.venue):%Y%m%d}"
+            bars.append(_bar(day, float(start_s), opened, high, low, close, volume))
+            close = bars[-1].open
         return bars[::-1]
+
+    def _between(
+        self, contract: SimContract, start_s: int, bar_s: int, opened: float, close: float, part: float = 1.0
+    ) -> SimBar:
+        volume = float(round(contract.volume * bar_s / 23400.0 * part))
+        day = f"{day_of(start_s, contract.venue):%Y%m%d}"
+        return _bar(day, float(start_s), opened, max(opened, close), min(opened, close), close, volume)
 
     def roll_day(self, today: date) -> None:
         """Begin a new day: what was today becomes the last day of history."""

@@ -75,7 +75,7 @@ class OrderScript:
         self._made = 0
         self._filled = 0
         if every_s > 0.0 and self._choices:
-            self._plan(1.0 + self._random.random(), self._next)
+            self._plan(min(1.0, every_s) * (1.0 + self._random.random()), self._next)
 
     def advance(self, now_s: float) -> News:
         """Play everything up to that time and return what it brought."""
@@ -164,6 +164,8 @@ class OrderScript:
         finally:
             self._now_s = now_s
         self.news = News()
+        self._plans = [plan for plan in self._plans if plan[0] > now_s]  # its commission was told long ago
+        heapq.heapify(self._plans)
         return order
 
     def record_fill(self, order: SimOrder, quantity: float, price: float, contract: SimContract, exchange: str) -> None:

@@ -199,7 +199,7 @@ class World:
         return self.history.daily_volatility(con_id, count) if contract.sec_type == "STK" else []
 
     def bars(self, con_id: int, bar_s: int, count: int) -> list[SimBar]:
-        """Return bars within days that end now, oldest first; none for options."""
+        """Return bars within days, oldest first, the last still running; none for options."""
         return self.history.within_days(con_id, bar_s, count, self.now_s) if self.history.has(con_id) else []
 
     def scan(self, code: str, *, rows: int = 50, limits: ScanFilter | None = None) -> list[SimContract]:

@@ -68,7 +68,8 @@ class LineDesk:
             client.say(encoders.error(asked.req_id, 10167, DELAYED_SHOWN))
         line = TickWriter(asked.req_id, contract, kind, frozenset() if asked.snapshot else asked.generic_ticks)
         client.say_all(line.begin(self._world.tick_size(contract.con_id)))
-        client.say_all(line.write(self._world.quote(contract.con_id), self._conditions.spoil(contract.symbol)))
+        if not self._cut_off:  # what cannot be told now is told when the connection is back
+            client.say_all(line.write(self._world.quote(contract.con_id), self._conditions.spoil(contract.symbol)))
         if asked.snapshot:
             client.say(frame(57, 1, asked.req_id))
         else:
@@ -80,6 +81,10 @@ class LineDesk:
         req_id = fields.whole()
         if client.subscriptions.lines.pop(req_id, None) is None:
             client.say(encoders.error(req_id, 300, f"Can't find EId with tickerId:{req_id}"))
+
+    @property
+    def _cut_off(self) -> bool:
+        return self._conditions.silent or self._conditions.active("farm")
 
     def _refusal(self, asked: AskedQuote, contract: SimContract | None) -> tuple[int, str] | None:
         if asked.regulatory:
@@ -110,7 +115,7 @@ class LineDesk:
 
     def publish(self, clients: list[TwsClient], changes: Changes) -> None:
         """Tell every line whose quote changed."""
-        if self._conditions.silent or self._conditions.active("farm") or self._conditions.active("competing"):
+        if self._cut_off:
             return
         for client in clients:
             for line in client.subscriptions.lines.values():

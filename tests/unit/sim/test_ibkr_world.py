@@ -341,12 +341,23 @@ def test_history_moves_with_the_market_by_a_beta_and_ends_at_the_previous_close(
     assert moved.daily_bars(next(iter(moved.catalogue.options.values())).con_id, 10) == []
 
 
-def test_bars_within_days_are_the_same_when_asked_again() -> None:
+def test_bars_within_days_stay_and_new_ones_follow_the_price() -> None:
     moved = world()
     bars = moved.bars(AAPL, 300, 20)
     assert bars == moved.bars(AAPL, 300, 20)
     assert [later.time_s - bar.time_s for bar, later in pairwise(bars)] == [300.0] * 19
-    assert bars[-1].time_s + 300.0 <= moved.now_s
+    assert bars[-1].time_s <= moved.now_s < bars[-1].time_s + 300.0
+    run(moved, 300.0, 1.0)
+    later = moved.bars(AAPL, 300, 40)
+    assert later[-21:-2] == bars[:-1]
+    assert later[-1].close == moved.quote(AAPL).last
+    assert all(after.open == before.close for before, after in pairwise(later))
+    assert all(bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high for bar in later)
+
+
+def test_nothing_of_before_the_start_is_told_again() -> None:
+    moved = world(rate=0.0)
+    assert not any(change.commissions or change.orders or change.fills for change in run(moved, 5.0))
 
 
 def test_a_new_day_begins_at_midnight_in_new_york() -> None:
