@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from random import Random
 
@@ -149,3 +149,37 @@ def stock(sim: TwsSim, symbol: str) -> Contract:
     """Return a stock of the simulated world, as a panel would name it."""
     found = sim.world.catalogue.find(symbol, sec_type="STK")[0]
     return Contract(con_id=found.con_id, symbol=symbol, sec_type=SecType.STOCK, currency=found.currency)
+
+
+def framed(*fields: str) -> bytes:
+    """Return a message as TWS frames it."""
+    body = "".join(f"{field}\0" for field in fields).encode()
+    return len(body).to_bytes(4, "big") + body
+
+
+@asynccontextmanager
+async def stand_in(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[int]:
+    """Serve connections by a function; give the port."""
+    served: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        served[task] = writer
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await serve(reader, writer)
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for writer in served.values():
+            writer.close()
+        await asyncio.gather(*served)
+        await server.wait_closed()

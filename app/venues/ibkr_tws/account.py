@@ -55,8 +55,8 @@ class Accounts:
 
     async def start(self) -> None:
         """Subscribe figures and the accounts' profit and loss. Raises BrokerError when no figures come."""
-        await self._start_figures(self._accounts)
         self._follow()
+        await self._start_figures(self._accounts)
 
     def start_positions(self) -> None:
         """Subscribe the profit and loss of each position: many questions, so after all others."""

@@ -37,6 +37,7 @@ GENERIC_TICKS: Final = {
 """What is asked for besides prices: volumes and interest of options, volatilities, 52 weeks, last trades, shortable."""
 _HOLD_S: Final = 600.0
 _SHORT_HOLD_S: Final = 60.0
+_REPEAT_S: Final = 3.0
 _REMEMBERED: Final = 2000
 _PRICES: Final = frozenset((QuoteField.BID, QuoteField.ASK, QuoteField.LAST, QuoteField.CLOSE, QuoteField.MARK))
 _OVER: Final = "all market data lines of the budget are in use"
@@ -44,7 +45,8 @@ _OVER: Final = "all market data lines of the budget are in use"
 
 @dataclass(slots=True)
 class _Line:
-    """One open line. doubt: TWS' warning that perhaps nothing will come, to be judged at `judge_ns` (monotonic)."""
+    """One open line. doubt: TWS' warning that perhaps nothing will come, to be judged at `judge_ns` (monotonic).
+    silent: nothing came yet."""
 
     contract: Contract
     raw: ib_async.Contract
@@ -53,6 +55,7 @@ class _Line:
     generic: bool
     doubt: tuple[int, str] | None = None
     judge_ns: int = 0
+    silent: bool = True
 
 
 class Lines:
@@ -78,6 +81,8 @@ class Lines:
         self._routing: dict[int, asyncio.Task[None]] = {}
         self._fields: dict[int, frozenset[int]] = {}
         """Figures that ended lines have told."""
+        self._repeat_ns: int | None = None
+        """When silent lines are opened once more, as TWS has dropped messages (monotonic)."""
         health.lines_limit = options.lines_limit
 
     # -- what is wanted --------------------------------------------------------------------------------------------
@@ -127,6 +132,11 @@ class Lines:
         for line in [line for line in self._lines.values() if line.doubt is not None and line.judge_ns <= now_ns]:
             code, text = line.doubt or (0, "")
             self._refuse(line.contract.con_id, code, text, _HOLD_S)
+        if self._repeat_ns is not None and self._repeat_ns <= now_ns:
+            self._repeat_ns = None
+            for line in [line for line in self._lines.values() if line.silent]:
+                self._close(line)
+            self._sync()
         expired = [con_id for con_id, (_, until_ns) in self._refused.items() if until_ns <= now_ns]
         probed = False
         for con_id in expired:
@@ -207,6 +217,8 @@ class Lines:
 
     def on_message(self, request: int, code: int, text: str) -> bool:
         """Take a message; return whether it was about a line."""
+        if code == errors.TOO_FAST:
+            self._repeat_ns = self._clock.monotonic_ns() + int(_REPEAT_S * NS_PER_S)
         line = self._by_request.get(request)
         if line is None:
             return False
@@ -248,6 +260,7 @@ class Lines:
             line = self._by_ticker.get(ticker)
             if line is None:
                 continue
+            line.silent = False
             event_ns, news = line.reader.read(ticker)
             if not news:
                 continue

@@ -45,7 +45,7 @@ class Orders:
         self._outbox = outbox
         self._health = health
         self._told: dict[str, OrderState] = {}
-        """Orders as they were last told, their time left out."""
+        """Orders as they were last told."""
         self._working: frozenset[str] | None = None
         """Order ids of the last answer, None: none came on this connection, or orders cannot be seen."""
         self._listed: frozenset[str] | None = None
@@ -207,12 +207,14 @@ class Orders:
         return to_order(trade, warning, 0)
 
     def _tell(self, order: OrderState) -> None:
-        """Tell an order unless it was told so already."""
-        timeless = replace(order, updated_ns=0)
-        if self._told.get(order.order_id) == timeless:
+        """Tell an order unless it was told so already. Its times never run backwards: those of ends are whole seconds,
+        those of open orders are of receipt."""
+        known = self._told.pop(order.order_id, None)
+        if known is not None and replace(order, updated_ns=known.updated_ns) == known:
+            self._told[order.order_id] = known
             return
-        self._told.pop(order.order_id, None)
-        self._told[order.order_id] = timeless
+        updated_ns = max(order.updated_ns or self._outbox.stamp(), known.updated_ns if known is not None else 0)
+        self._told[order.order_id] = order = replace(order, updated_ns=updated_ns)
         while len(self._told) > _KEPT:
             self._told.pop(next(iter(self._told)))
-        self._outbox.put(OrderSeen(replace(order, updated_ns=order.updated_ns or self._outbox.stamp())))
+        self._outbox.put(OrderSeen(order))

@@ -40,6 +40,7 @@ from app.venues.sleep import SleepSensor
 log = logging.getLogger("fathom.tws")
 
 _LOGGED: Final = frozenset((Severity.DEGRADED, Severity.RESTORED, Severity.CONFLICT, Severity.LOST))
+_AGAIN_S: Final = 3.0
 _IDS_TAKEN: Final = "All client ids from {} to {} are in use: close other programs on this TWS or set another id."
 
 
@@ -369,4 +370,9 @@ class TwsSession:
     async def _subscribe_again(self) -> None:
         self._lines.restart()
         self._scans.restart()
-        await self._accounts.restart()
+        while True:
+            try:
+                return await self._accounts.restart()
+            except BrokerError as error:
+                log.info("TWS: %s; asking again", error)
+            await asyncio.sleep(_AGAIN_S)

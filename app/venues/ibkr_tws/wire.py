@@ -52,7 +52,7 @@ class WriteRefused(FathomError):
 
 def check(number: str) -> None:
     """Raise WriteRefused, and log, for a message number that is not on the list."""
-    if not number.isdigit() or int(number) not in READING:
+    if not (number.isascii() and number.isdigit()) or int(number) not in READING:
         log.critical("a message of kind %s to TWS was stopped: Fathom only reads", number[:8])
         raise WriteRefused(f"expected a reading question to TWS, was message {number[:8]}")
 
@@ -126,8 +126,14 @@ class GuardedConnection(Connection):
 
 
 class ReadOnlyClient(Client):
-    """ib_async's protocol client over a guarded socket, with one timer at most."""
+    """ib_async's protocol client over a guarded socket, with one timer at most.
 
+    TWS allows 50 messages a second. It counts them as they arrive, so that the window is longer than its second by more
+    than what was sent at its beginning may be late.
+    """
+
+    MaxRequests = 45
+    RequestsInterval = 1.15  # type: ignore[assignment] # seconds, also parts of them
     _pause: asyncio.TimerHandle | None = None
 
     def __init__(self, wrapper: Any) -> None:
