@@ -238,7 +238,7 @@ def ledger(world: World, name: str) -> dict[str, dict[str, object]]:
 
 def _ledger_row(world: World, name: str, currency: str, known: dict[str, float], net: float) -> dict[str, object]:
     base = currency == "BASE"
-    row: dict[str, object] = {
+    return {
         "commoditymarketvalue": 0.0,
         "futuremarketvalue": round(known.get("FuturesPNL", 0.0), 2),
         "settledcash": round(known["CashBalance"], 2),
@@ -267,12 +267,10 @@ def _ledger_row(world: World, name: str, currency: str, known: dict[str, float],
         "cashbalancefxsegment": 0.0,
         "secondkey": currency,
         "tbillsmarketvalue": 0.0,
+        "endofbundle": 1,
         "dividends": 0.0,
         "cryptocurrencyvalue": 0.0,
     }
-    if not base:
-        row["endofbundle"] = 1
-    return row
 
 
 def position_row(world: World, position: SimPosition) -> dict[str, object]:
@@ -311,6 +309,8 @@ def described_position_row(world: World, position: SimPosition) -> dict[str, obj
     contract = world.catalogue.contracts[position.con_id]
     return {
         **position_row(world, position),
+        "strike": quantity_text(contract.strike),
+        "multiplier": contract.multiplier if contract.sec_type in ("OPT", "FUT") else 0.0,
         "ticker": contract.symbol,
         "name": contract.name,
         "isUS": is_us(contract),

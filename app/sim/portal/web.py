@@ -39,6 +39,7 @@ class SocketClient:
         self.cookie = head.headers.get("cookie", "")
         self.query = head.target.partition("?")[2]
         self.half_open = False
+        self.has_ended = False
         self.frames_sent = 0
         self.bytes_frames_sent = 0
         self._writer = writer
@@ -49,11 +50,6 @@ class SocketClient:
     def is_open(self) -> bool:
         """Tell whether frames can be sent."""
         return self._protocol.state is State.OPEN and not self.half_open
-
-    @property
-    def has_ended(self) -> bool:
-        """Tell whether both sides have said goodbye."""
-        return self._protocol.state is State.CLOSED
 
     def send(self, payload: bytes, *, as_bytes: bool = False) -> bool:
         """Send one frame, as text or as bytes; False where the client is gone, or reads too slowly and is cut off."""
@@ -88,9 +84,13 @@ class SocketClient:
 
     def write_out(self) -> None:
         """Write what the protocol has to say."""
-        data = b"".join(self._protocol.data_to_send())
-        if data and not self.half_open and not self._writer.is_closing():
-            self._writer.write(data)
+        parts = self._protocol.data_to_send()
+        if self.half_open or self._writer.is_closing():
+            return
+        self._writer.write(b"".join(parts))
+        if b"" in parts:  # the protocol's word for the end of the connection
+            self.has_ended = True
+            self._writer.close()
 
     def take(self, data: bytes) -> list[str]:
         """Give the protocol what was read; return the messages that are whole."""
