@@ -311,7 +311,7 @@ class LineBudget:
         weaker = [con_id for con_id, line in self._lines.items() if self._gives_way(line, wish, now_ns)]
         if not weaker:
             return False
-        self._take(max(weaker, key=self._weakness), f"{wish.group.value} needs it for {wish.contract.label}", now_ns)
+        self._take(max(weaker, key=self._weakness), f"{wish.contract.label} ({wish.group.value}) needs it", now_ns)
         return True
 
     def _gives_way(self, line: _Line, wish: _Wish, now_ns: int) -> bool:

@@ -264,7 +264,8 @@ class StockRows:
         if stock is None:
             return ""
         if key == "gap":
-            return stock.gap.why
+            unheard = math.isnan(stock.kind) and stock.why_no_quotes
+            return stock.why_no_quotes if unheard else stock.gap.why
         if key == "change_24h":
             return f"against the previous close: {stock.previous.why}"
         if key == "volume_24h":

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
+import numpy as np
+
 from app.domain.coverage import Known
 from app.domain.ids import Market, MarketKind, Venue
 from app.domain.market import Field
@@ -18,6 +20,7 @@ from app.domain.quotes import DataKind
 from app.domain.units import NS_PER_S
 from app.scanner.board import Board
 from app.scanner.columns import BY_KEY, Column, ColumnKind, Derived
+from app.scanner.ranking import BoolArray, RowArray
 from app.viewmodels import formats
 from app.viewmodels.scanner_books import BooksPort
 
@@ -164,10 +167,15 @@ class ScannerCells:
 
     # -- how well it is known ------------------------------------------------------------------------------------
 
+    def stale(self, rows: RowArray) -> BoolArray:
+        """Return which of these rows nothing was told about for a while (or never), or nothing will be: bool [rows]."""
+        values = self._board.values
+        stale: BoolArray = ~(values[Derived.AGE_S, rows] <= self.stale_s) | (values[Field.LINE, rows] <= 0.0)
+        return stale
+
     def is_stale(self, row: int) -> bool:
-        """Tell a row nothing was told about for a while (or never)."""
-        age_s = float(self._board.values[Derived.AGE_S, row])
-        return not age_s <= self.stale_s
+        """Tell a row nothing was told about for a while (or never), or nothing will be."""
+        return bool(self.stale(np.array([row]))[0])
 
     def why_unknown(self, row: int, column: Column) -> str:
         """Return why a figure is not known."""

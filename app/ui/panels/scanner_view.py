@@ -28,7 +28,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QWidget
 
-from app.scanner.columns import COLUMNS, ColumnKind, Derived
+from app.domain.market import Phase
+from app.scanner.columns import COLUMNS, ColumnKind
 from app.scanner.ranking import RowArray
 from app.ui import icons, theme
 from app.ui.models.scanner_table import EVENTS, FLASH_STEPS, KEYS, SYMBOL, ScannerTable
@@ -41,6 +42,7 @@ from app.viewmodels.scanner_events import badge_words
 PAD: Final = 6
 STAR: Final = 16
 _KEPT_TEXTS: Final = 4_000
+_MUTED_WORDS: Final = frozenset({formats.UNKNOWN, Phase.CLOSED.word})
 WIDTHS: Final[dict[str, int]] = {
     "symbol": 124,
     "venue": 80,
@@ -210,12 +212,11 @@ class ScannerView(QuietTable):
         height = self.verticalHeader().defaultSectionSize()
         begin = self.rowViewportPosition(first)
         rows = self._model.order[first : last + 1]
-        ages = self._model.board.values[Derived.AGE_S, rows]
         decimals = self._model.cells.decimals
         lines = [
             _Line(row, begin + index * height, stale, decimals(row))
             for index, (row, stale) in enumerate(
-                zip(rows.tolist(), (~(ages <= self._model.cells.stale_s)).tolist(), strict=True)
+                zip(rows.tolist(), self._model.cells.stale(rows).tolist(), strict=True)
             )
         ]
         self._paint_backgrounds(painter, area, first, last, begin, height)
@@ -296,9 +297,9 @@ class ScannerView(QuietTable):
 
     def _paint_words(self, painter: QPainter, lines: list[_Line], section: int, left: int, width: int) -> None:
         for line in lines:
-            painter.setPen(self._muted if line.stale else self._plain)
-            laid = self._fitted(self._items.text(line.row, section), width - PAD)
-            painter.drawStaticText(left + PAD, line.top + self._drop, laid)
+            text = self._items.text(line.row, section)
+            painter.setPen(self._muted if line.stale or text in _MUTED_WORDS else self._plain)
+            painter.drawStaticText(left + PAD, line.top + self._drop, self._fitted(text, width - PAD))
 
     def _paint_symbols(self, painter: QPainter, lines: list[_Line], left: int, width: int) -> None:
         """Paint the names of instruments with stars before and hot marks after them."""
@@ -306,8 +307,11 @@ class ScannerView(QuietTable):
         for line in lines:
             instrument = self._model.instrument(line.row)
             room = width - STAR - 4
+            needed = self._laid(instrument[1])[1]
             for mark in self._model.cells.marks(line.row):
                 word, wide = self._laid(mark.value)
+                if needed + wide + 6 > room:
+                    break  # the name goes before marks; the tooltip says all of them
                 painter.setPen(self._marks[mark])
                 painter.drawStaticText(left + STAR + 4 + room - wide - 3, line.top + self._drop, word)
                 room -= wide + 6

@@ -82,7 +82,7 @@ def test_a_stronger_group_takes_lines_at_once_and_says_why() -> None:
     lines.want(LineGroup.POSITIONS, stocks(9))
     assert ids(lines.plan(after(0.25))) == [9, 1]
     assert [(each.contract.con_id, each.group, each.reason) for each in lines.evictions] == [
-        (2, LineGroup.SCANNER, "positions needs it for S9")
+        (2, LineGroup.SCANNER, "S9 (positions) needs it")
     ]
     assert lines.usage().waiting == 1
     assert lines.evicted == 1
