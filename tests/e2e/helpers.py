@@ -77,7 +77,8 @@ class Program:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.folder = folder
-        values = ("server.enabled=true", f"server.port={self.port}", f"server.token={TOKEN}", "demo.ibkr=off", *settings)
+        served = ("server.enabled=true", f"server.port={self.port}", f"server.token={TOKEN}")
+        values = (*served, "demo.ibkr=off", *settings)
         assignments = [word for value in values for word in ("--set", value)]
         self.process: subprocess.Popen[str] = start("--demo", "--basedir", folder, *assignments, *arguments)
         self.said = ("", "")

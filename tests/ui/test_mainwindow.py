@@ -116,7 +116,7 @@ def test_layout_theme_zone_and_panels_come_back(make_window: MakeWindow, tmp_pat
     assert theme.current().name == "light"
     assert zone.name() == "local"
     assert links.current("A") == "SOLUSDT"
-    assert again.perspective_names() == ["Depth", "Single coin", "Market", "Mine"]
+    assert again.perspective_names() == ["Depth", "Single coin", "Market", "Broker", "Mine"]
 
 
 def test_a_corrupt_layout_file_gives_the_default_and_one_notice(make_window: MakeWindow, tmp_path: Path) -> None:
