@@ -12,7 +12,8 @@ from datetime import date
 from app.sim.ibkr.accounts import BASE_CURRENCY, Books
 from app.sim.ibkr.history import History
 from app.sim.ibkr.hours import HOURS, Phase, day_of, hours_text
-from app.sim.ibkr.instruments import EURUSD, Catalogue, Chain, SimContract, build_catalogue
+from app.sim.ibkr.instruments import EURUSD, Catalogue, Chain, SimContract
+from app.sim.ibkr.listings import build_catalogue
 from app.sim.ibkr.market import Market, option_tick
 from app.sim.ibkr.records import (
     SimBar,

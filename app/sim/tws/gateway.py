@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
-import time
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 
 from app.sim.ibkr.world import Changes, World
 from app.sim.tws import encoders
@@ -21,30 +18,24 @@ from app.sim.tws.accounts import AccountDesk
 from app.sim.tws.client import TwsClient
 from app.sim.tws.conditions import Conditions
 from app.sim.tws.contracts import ContractDesk
-from app.sim.tws.faults import OLD_VERSION
+from app.sim.tws.handshake import shake_hands
 from app.sim.tws.history import HistoryDesk
 from app.sim.tws.lines import LineDesk
 from app.sim.tws.options import TwsSimOptions
+from app.sim.tws.orders import OrderDesk
 from app.sim.tws.requests import NAMES, ORDER_VERBS, BadRequest, Fields
-from app.sim.tws.wire import GREETING, BadFrame, fields_of, frame, read_frame
+from app.sim.tws.wire import BadFrame, fields_of, read_frame
 
 log = logging.getLogger("fathom.sim.tws")
 
-VERSION = 178
 _MOST_CLIENTS = 32
 _MOST_REQUESTS = 2000
 _STRIKES = 3
-_HANDSHAKE_S = 30.0
 _FARMS = (
     (2104, "Market data farm connection is OK:usfarm"),
     (2106, "HMDS data farm connection is OK:ushmds"),
     (2158, "Sec-def data farm connection is OK:secdefnj"),
 )
-_HTTP_ANSWER = (
-    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 11\r\nConnection: close\r\n\r\n"
-    b"Bad Request"
-)
-
 Handler = Callable[[TwsClient, Fields], None]
 
 
@@ -70,13 +61,8 @@ class Gateway:
         self.requests: deque[SimRequest] = deque(maxlen=_MOST_REQUESTS)
         self.order_requests: list[SimRequest] = []
         self.counts: Counter[str] = Counter()
-        self.accounts = AccountDesk(
-            world,
-            self.conditions,
-            read_only=options.read_only,
-            push_orders=options.push_orders,
-            account_every_s=options.account_every_s,
-        )
+        self.accounts = AccountDesk(world, self.conditions, account_every_s=options.account_every_s)
+        self.orders = OrderDesk(world, read_only=options.read_only, push_orders=options.push_orders)
         self.lines = LineDesk(world, self.conditions, lines=options.lines, always_open=options.always_open)
         self.contracts = ContractDesk(world, scan_every_s=options.scan_every_s)
         self.history = HistoryDesk(world, pacing=options.pacing)
@@ -128,7 +114,7 @@ class Gateway:
         client.frozen = self.conditions.active("freeze")
         self.counts["connections"] += 1
         try:
-            if await self._shake_hands(reader, writer, client):
+            if await shake_hands(reader, writer, self.conditions, self.counts, self._now_s()):
                 self.clients.append(client)
                 while not client.ends:
                     self._on_message(client, fields_of(await read_frame(reader)))
@@ -147,33 +133,6 @@ class Gateway:
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
-
-    async def _shake_hands(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: TwsClient) -> bool:
-        """Agree on the version; return whether the client may go on."""
-        async with asyncio.timeout(_HANDSHAKE_S):
-            greeting = await reader.readexactly(len(GREETING))
-            if self.conditions.active("http"):
-                writer.write(_HTTP_ANSWER)
-                await writer.drain()
-                return False
-            if greeting != GREETING:
-                self.counts["strangers"] += 1
-                return False
-            hello = (await read_frame(reader)).decode(errors="replace")
-        versions = re.match(r"v(\d+)\.\.(\d+)", hello)
-        self.counts["greetings"] += 1
-        if client.frozen:
-            return True
-        if self.conditions.active("wrongversion"):
-            writer.write(frame(OLD_VERSION, "20110101 09:30:00 EST"))
-            return True
-        if versions is None or not int(versions[1]) <= VERSION <= int(versions[2]):
-            log.warning("a client offers versions %r, this server speaks %d only", hello, VERSION)
-            self.counts["versions_refused"] += 1
-            return False
-        local = datetime.fromtimestamp(self._now_s()).astimezone()
-        writer.write(frame(VERSION, f"{local:%Y%m%d %H:%M:%S} {time.tzname[0]}"))
-        return True
 
     # Requests
 
@@ -243,31 +202,32 @@ class Gateway:
         client.say(*(encoders.error(-1, code, text) for code, text in _FARMS))
 
     def _ids(self, client: TwsClient, fields: Fields) -> None:
-        if not self.accounts.read_only:  # a read-only TWS does not answer at all
+        if not self.orders.read_only:  # a read-only TWS does not answer at all
             client.say(encoders.next_valid_id(1))
 
     def _time(self, client: TwsClient, fields: Fields) -> None:
         client.say(encoders.current_time(self._now_s()))
 
     def _refuse(self, client: TwsClient, fields: Fields) -> None:
-        self.accounts.refuse(client)
+        self.orders.refuse(client)
 
     def _ignore(self, client: TwsClient, fields: Fields) -> None:
         """Do nothing, as TWS does for its log level."""
 
     def _make_handlers(self) -> dict[int, Handler]:
         accounts, contracts, history, lines = self.accounts, self.contracts, self.history, self.lines
+        orders = self.orders
         return {
             1: lambda client, fields: lines.ask(client, fields, self.ready),
             2: lines.cancel,
-            5: accounts.open_orders,
+            5: orders.open_orders,
             6: accounts.account_updates,
-            7: accounts.executions,
+            7: orders.executions,
             8: self._ids,
             9: contracts.details,
             14: self._ignore,
             15: self._refuse,
-            16: accounts.all_open_orders,
+            16: orders.all_open_orders,
             17: accounts.managed_accounts,
             18: self._refuse,
             20: history.ask,
@@ -294,7 +254,7 @@ class Gateway:
             93: accounts.cancel_pnl,
             94: accounts.pnl_single,
             95: accounts.cancel_pnl_single,
-            99: accounts.completed_orders,
+            99: orders.completed_orders,
         }
 
     # To all clients
@@ -315,6 +275,7 @@ class Gateway:
         ready = self.ready
         if ready and not self.conditions.silent:
             self.lines.publish(ready, changes)
+            self.orders.publish(ready, changes)
             self.accounts.publish(ready, changes)
             self.contracts.publish(ready)
             self.history.publish(ready)

@@ -12,7 +12,8 @@ import pytest
 
 from app.sim.ibkr.accounts import Books, Opening
 from app.sim.ibkr.hours import Phase, Venue, fridays, hours_text, is_half_day, is_trading_day, phase_at
-from app.sim.ibkr.instruments import AAPL, MSFT, NVDA, SAP, SPY, TSLA, Access, SimContract, build_catalogue
+from app.sim.ibkr.instruments import AAPL, MSFT, NVDA, SAP, SPY, TSLA, Access, SimContract
+from app.sim.ibkr.listings import build_catalogue
 from app.sim.ibkr.market import expiry_s
 from app.sim.ibkr.pricing import RATE, value_option
 from app.sim.ibkr.records import SimFill, SimOrder
