@@ -37,12 +37,20 @@ class Column:
 
 
 COLUMNS: Final = (
-    Column(key="instrument", title="Instrument", kind=Kind.TEXT, help="what is held", width=166),
+    Column(key="instrument", title="Instrument", kind=Kind.TEXT, help="what is held", width=176),
     Column(key="account", title="Account", kind=Kind.TEXT, help="account that holds it", shown=False, width=90),
     Column(key="quantity", title="Qty", kind=Kind.QUANTITY, help="contracts or shares, negative when short", width=62),
-    Column(key="price", title="Price", kind=Kind.PRICE, help="price of one unit: options their mid, others the last"),
+    Column(
+        key="price",
+        title="Price",
+        kind=Kind.PRICE,
+        help="price of one unit: options their mid, others the last",
+        width=72,
+    ),
     Column(key="change", title="Chg %", kind=Kind.PCT, help="price against the previous close", signed=True, width=58),
-    Column(key="average", title="Avg cost", kind=Kind.PRICE, help="average cost of one unit (not of a contract)"),
+    Column(
+        key="average", title="Avg cost", kind=Kind.PRICE, help="average cost of one unit (not of a contract)", width=72
+    ),
     Column(
         key="market_value",
         title="Mkt value",
@@ -50,7 +58,7 @@ COLUMNS: Final = (
         help="quantity × multiplier × price; of futures it is notional",
         width=88,
     ),
-    Column(key="weight", title="Wgt %", kind=Kind.PCT, help="market value in base ÷ net liquidation", width=56),
+    Column(key="weight", title="Wgt %", kind=Kind.PCT, help="market value in base ÷ net liquidation", width=58),
     Column(key="daily", title="Daily P&L", kind=Kind.MONEY, help="since the previous close", signed=True, width=84),
     Column(
         key="unrealised",
@@ -86,8 +94,8 @@ COLUMNS: Final = (
         signed=True,
         width=60,
     ),
-    Column(key="theta", title="Theta", kind=Kind.GREEK, help="money per day", signed=True, width=66),
-    Column(key="vega", title="Vega", kind=Kind.GREEK, help="money per point of volatility", signed=True, width=66),
+    Column(key="theta", title="Theta", kind=Kind.GREEK, help="money per day", signed=True, width=60),
+    Column(key="vega", title="Vega", kind=Kind.GREEK, help="money per point of volatility", signed=True, width=62),
     Column(
         key="dollar_delta",
         title="Delta value",

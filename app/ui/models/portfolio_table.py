@@ -1,6 +1,7 @@
 """Turns the lines of a `PortfolioModel` into a Qt tree: groups with their positions below, or positions alone.
 
-Digits that rose or fell are marked for a moment; the colour of a gain or loss comes with its sign.
+Digits that rose or fell are marked for a moment; the colour of a gain or loss comes with its sign. New values are not
+announced cell by cell: the one view there is repaints what has moved.
 """
 
 from __future__ import annotations
@@ -39,8 +40,6 @@ INKED: Final = ("price", "market_value")
 TINTED: Final = ("quantity", "realised")
 """Columns that move with a fill: rare enough for a coloured ground."""
 FLASHING: Final = (*INKED, *TINTED)
-_LIVE_FROM: Final = min(SECTION[key] for key in LIVE)
-_LIVE_TO: Final = max(SECTION[key] for key in LIVE)
 
 
 class PortfolioTree(QAbstractItemModel):
@@ -54,6 +53,9 @@ class PortfolioTree(QAbstractItemModel):
         self._flash: dict[tuple[Key, str], tuple[int, int]] = {}
         """By cell: direction and when it began (monotonic ns)."""
         self._now_ns = 0
+        self._place_of: dict[Key, tuple[int, int]] = {}
+        self._texts: dict[tuple[Key, str], str] = {}
+        self._signs_of: dict[tuple[Key, str], int] = {}
         self.restyle()
 
     def restyle(self) -> None:
@@ -133,23 +135,34 @@ class PortfolioTree(QAbstractItemModel):
             return None
         column = COLUMNS[index.column()]
         if role == _DISPLAY:
-            return self._model.lines.text(node, column.key)
+            return self.text(node, column.key)
         if role == _ALIGN:
             return _LEFT if column.is_left else _RIGHT
         if role == _FOREGROUND:
-            return self._ink(node, column.key, column.signed)
+            return self.ink(node, column.key, column.signed)
         if role == _BACKGROUND:
-            return self._tint(node, column.key)
+            return self.tint(node, column.key)
         if role == _FONT:
             return self._bold if node.subtotal is not None else None
         return self._model.lines.why(node, column.key) if role == _TIP else None
 
-    def _ink(self, node: Node, key: str, signed: bool) -> QBrush | None:
+    def text(self, node: Node, key: str) -> str:
+        """Return what a cell says; it is kept until values are computed anew, except what follows the quotes."""
+        if key in LIVE:
+            return self._model.lines.text(node, key)
+        cell = (node.key, key)
+        held = self._texts.get(cell)
+        if held is None:
+            held = self._texts[cell] = self._model.lines.text(node, key)
+        return held
+
+    def ink(self, node: Node, key: str, signed: bool) -> QBrush | None:
+        """Return the colour of a cell's digits, None for the usual one."""
         model = self._model
         if model.state.is_stale or (node.row is not None and node.row.quantity == 0 and not signed):
             return self._muted
         if key == "check":
-            return self._warning if model.lines.text(node, key) == "differs" else self._muted
+            return self._warning if self.text(node, key) == "differs" else self._muted
         if node.row is not None and key in LIVE:
             live = model.price_of(node.row)
             if live.halted or live.is_delayed:
@@ -160,12 +173,20 @@ class PortfolioTree(QAbstractItemModel):
             return self._inks[1 if strength > 0 else -1][abs(strength) - 1]
         if key in ("currency", "account", "priced"):
             return self._muted
-        value = model.lines.value(node, key) if signed else None
-        if value is None or round(value, 9) == 0:
-            return None
-        return self._signs[1 if value > 0 else -1]
+        return self._signs.get(self._sign(node, key)) if signed else None
 
-    def _tint(self, node: Node, key: str) -> QBrush | None:
+    def _sign(self, node: Node, key: str) -> int:
+        """Return 1 for a gain, -1 for a loss, 0 for neither; kept as long as the text is."""
+        cell = (node.key, key)
+        held = None if key in LIVE else self._signs_of.get(cell)
+        if held is None:
+            value = self._model.lines.value(node, key)
+            held = 0 if value is None or round(value, 9) == 0 else 1 if value > 0 else -1
+            self._signs_of[cell] = held
+        return held
+
+    def tint(self, node: Node, key: str) -> QBrush | None:
+        """Return the ground of a cell, None for none."""
         strength = self._strength(node, key) if key in TINTED else 0
         return self._tints[1 if strength > 0 else -1][abs(strength) - 1] if strength else None
 
@@ -187,11 +208,13 @@ class PortfolioTree(QAbstractItemModel):
     def show_lines(self, now_ns: int) -> bool:
         """Take the lines of the model; return whether lines have come or gone. now_ns: monotonic."""
         nodes = self._model.lines.nodes
-        old, new = _places(self._nodes), _places(nodes)
+        old, new = self._place_of, _places(nodes)
+        self._texts.clear()
+        self._signs_of.clear()
         is_other = old.keys() != new.keys()
         if is_other:
             self.beginResetModel()
-            self._nodes = nodes
+            self._nodes, self._place_of = nodes, new
             self.endResetModel()
         elif old == new:
             self._nodes = nodes
@@ -199,40 +222,26 @@ class PortfolioTree(QAbstractItemModel):
             self.layoutAboutToBeChanged.emit()
             held = self.persistentIndexList()
             keys = [node.key if (node := self.node(index)) is not None else () for index in held]
-            self._nodes = nodes
+            self._nodes, self._place_of = nodes, new
             self.changePersistentIndexList(
                 held, [self.index_of(key, index.column()) for key, index in zip(keys, held, strict=True)]
             )
             self.layoutChanged.emit()
         self._note_changes(now_ns)
-        self.announce()
         return is_other
 
     def follow(self, keys: Iterable[tuple[str, int]], now_ns: int) -> None:
-        """Announce the live cells of these positions, and fade what was marked."""
+        """Mark the prices of these positions, and fade what was marked."""
         self._now_ns = now_ns
         for key in keys:
-            place = self.index_of(("row", *key), _LIVE_FROM)
-            node = self.node(place)
+            node = self.node(self.index_of(("row", *key)))
             if node is not None:
                 self._note(node, "price", now_ns)
-                self.dataChanged.emit(place, place.siblingAtColumn(_LIVE_TO))
-        if self._fade(now_ns):
-            self.announce()
-
-    def announce(self) -> None:
-        """Say that every cell may have changed."""
-        last = len(COLUMNS) - 1
-        if self._nodes:
-            self.dataChanged.emit(self.index(0, 0), self.index(len(self._nodes) - 1, last))
-        for place, node in enumerate(self._nodes):
-            if node.children:
-                group = self.index(place, 0)
-                self.dataChanged.emit(self.index(0, 0, group), self.index(len(node.children) - 1, last, group))
+        self._fade(now_ns)
 
     def index_of(self, key: Key, column: int = 0) -> QModelIndex:
         """Return where a line is; an invalid index when it is nowhere."""
-        found = _places(self._nodes).get(key)
+        found = self._place_of.get(key)
         return QModelIndex() if found is None else self.createIndex(found[1], column, found[0])
 
     def _note_changes(self, now_ns: int) -> None:
@@ -241,8 +250,7 @@ class PortfolioTree(QAbstractItemModel):
             for each in (node, *node.children):
                 for key in FLASHING:
                     self._note(each, key, now_ns)
-        known = _places(self._nodes)
-        self._before = {cell: value for cell, value in self._before.items() if cell[0] in known}
+        self._before = {cell: value for cell, value in self._before.items() if cell[0] in self._place_of}
         self._fade(now_ns)
 
     def _note(self, node: Node, key: str, now_ns: int) -> None:
@@ -255,18 +263,17 @@ class PortfolioTree(QAbstractItemModel):
         if before is not None and value != before:
             self._flash[cell] = (1 if value > before else -1, now_ns)
 
-    def _fade(self, now_ns: int) -> bool:
-        """Forget marks that are over; return whether there were any."""
-        had = bool(self._flash)
+    def _fade(self, now_ns: int) -> None:
+        """Forget marks that are over."""
         oldest_ns = now_ns - FLASH_MS * NS_PER_MS
-        self._flash = {cell: mark for cell, mark in self._flash.items() if mark[1] > oldest_ns}
-        return had
+        if self._flash:
+            self._flash = {cell: mark for cell, mark in self._flash.items() if mark[1] > oldest_ns}
 
     # -- copies --------------------------------------------------------------------------------------------------
 
     def row_text(self, node: Node) -> str:
         """Return the shown cells of a line, parted by tabs."""
-        return "\t".join(self._model.lines.text(node, key) for key in self._model.shown_columns)
+        return "\t".join(self.text(node, key) for key in self._model.shown_columns)
 
 
 def _places(nodes: tuple[Node, ...]) -> dict[Key, tuple[int, int]]:

@@ -157,6 +157,7 @@ class PortfolioPanel(Panel):
             self._show_all(mono_ns)
         else:
             self.items.follow(moved, mono_ns)
+            self.view.repaint_moving()
         return max((model.prices[key].updated_ns for key in moved), default=0) or None
 
     def _show_all(self, mono_ns: int) -> None:
@@ -170,6 +171,7 @@ class PortfolioPanel(Panel):
             self._fold()
             self._choose(chosen)
             bar.setValue(offset)
+        self.view.viewport().update()
         self.bar.show_model()
         self.link.show_group(model.link_group)
         self.tree_button.setChecked(model.lines.is_tree)
@@ -280,6 +282,7 @@ class PortfolioPanel(Panel):
 
     def _restyle(self, _look: theme.Theme) -> None:
         self.items.restyle()
+        self.view.restyle()
         self._seen = -1
         self.refresh(self._now_ns)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Final
 
 import numpy as np
@@ -306,6 +307,7 @@ class PortfolioCharts(QWidget):
     def __init__(self, model: PortfolioModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._model = model
+        self._state: Hashable = None
         self.bars, self.plot = AllocationBars(self), DayPlot(self)
         self.allocation = Headed("Allocation by", [(each.value, each.value) for each in By], self.bars, self)
         self.day = Headed("Today", [(each.words, each.value) for each in CurveOf], self.plot, self)
@@ -323,11 +325,16 @@ class PortfolioCharts(QWidget):
         stale = model.state.is_stale
         self.allocation.choose(model.by.value)
         self.day.choose(model.curve_of.value)
-        self.bars.show_shares(model.shares(), model.view.base, is_stale=stale)
-        longs = sum(share.long for share in model.shares())
-        shorts = sum(share.short for share in model.shares())
+        shares = model.shares()
+        self.bars.show_shares(shares, model.view.base, is_stale=stale)
+        longs = sum(share.long for share in shares)
+        shorts = sum(share.short for share in shares)
         unit = model.view.base
         self.allocation.note.setText(f"long {formats.volume(longs)}, short {formats.volume(shorts)} {unit}".rstrip())
+        state = (model.day_curve.revision, model.accounts, model.curve_of, stale, model.day[1] // 5_000, zone.name())
+        if state == self._state:
+            return
+        self._state = state
         curve = model.curve()
         zero = model.curve_of is not CurveOf.NET_LIQUIDATION
         self.plot.show_curve(curve, model.day[1], zero=zero, is_stale=stale)

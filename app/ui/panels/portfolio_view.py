@@ -1,15 +1,44 @@
-"""The Portfolio's tree on screen: tells when the mouse is over it, leaves letters to the search, covers itself."""
+"""The Portfolio's tree on screen: paints its rows itself, tells when the mouse is over it, covers itself with words.
+
+Painting through item delegates costs several model calls a cell; here a row is painted in one pass, only the columns
+that are asked for, with texts laid out once and kept.
+"""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QRect, Qt, Signal
-from PySide6.QtGui import QFontMetrics, QHideEvent, QKeyEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTreeView, QWidget
+from typing import Final
+
+from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QRect, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QFontMetrics,
+    QHideEvent,
+    QKeyEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QRegion,
+    QStaticText,
+    QTransform,
+)
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyle,
+    QStyleOptionViewItem,
+    QTreeView,
+    QWidget,
+)
 
 from app.ui import theme
-from app.ui.models.portfolio_table import PortfolioTree
+from app.ui.models.portfolio_table import FLASHING, SECTION, PortfolioTree
 from app.ui.panels.base import typed_text
-from app.viewmodels.portfolio_columns import COLUMNS
+from app.viewmodels.portfolio_columns import COLUMNS, LIVE, Column
+
+PAD: Final = 6
+_KEPT_TEXTS: Final = 4_000
+_MOVING: Final = tuple(dict.fromkeys((*LIVE, *FLASHING)))
 
 
 class PortfolioView(QTreeView):
@@ -22,6 +51,9 @@ class PortfolioView(QTreeView):
         self.message = ""
         self.cover = ""
         self.is_pointed = False
+        self._tree = tree
+        self._asked: list[tuple[Column, str, int, int]] = []
+        self._texts: dict[tuple[str, bool], tuple[QStaticText, int]] = {}
         self.setModel(tree)
         self.setAccessibleName("Positions")
         self.setUniformRowHeights(True)
@@ -46,14 +78,116 @@ class PortfolioView(QTreeView):
         for section, column in enumerate(COLUMNS):
             header.resizeSection(section, column.width)
 
+        self.restyle()
+
+    def restyle(self) -> None:
+        """Take the colours and the font of the present theme and forget laid-out texts."""
+        look = theme.current()
+        self._texts.clear()
+        self._fonts: tuple[QFont, QFont] = (theme.ui_font(), theme.ui_font(bold=True))
+        self._metrics = tuple(QFontMetrics(font) for font in self._fonts)
+        self._plain = QPen(QColor(look.text))
+        self._chosen, self._hovered = QColor(look.selection), QColor(look.raised)
+
+    def repaint_moving(self) -> None:
+        """Repaint the columns that follow quotes or fade, as far as they are on screen."""
+        header, area = self.header(), self.viewport().rect()
+        region = QRegion()
+        for key in _MOVING:
+            section = SECTION[key]
+            if not header.isSectionHidden(section):
+                region += QRect(header.sectionViewportPosition(section), 0, header.sectionSize(section), area.height())
+        self.viewport().update(region & QRegion(area))
+
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the rows, then what lies over them."""
+        self._asked = self._columns_in(event.region())
         super().paintEvent(event)
         text = self.cover or self.message
         if text:
             painter = QPainter(self.viewport())
             self._paint_words(painter, text)
             painter.end()
+
+    def _columns_in(self, region: QRegion) -> list[tuple[Column, str, int, int]]:
+        """Return the columns that a region touches: column, key, left edge, width."""
+        header, height, found = self.header(), self.viewport().height(), []
+        for place in range(header.count()):
+            section = header.logicalIndex(place)
+            if not header.isSectionHidden(section):
+                x, width = header.sectionViewportPosition(section), header.sectionSize(section)
+                if region.intersects(QRect(x, 0, width, height)):
+                    found.append((COLUMNS[section], COLUMNS[section].key, x, width))
+        return found
+
+    def drawRow(
+        self, painter: QPainter, options: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        """Paint one line: ground, branch and the cells that are asked for."""
+        node = self._tree.node(index)
+        if node is None:
+            return
+        line = QRect(options.rect)
+        line.setLeft(0)
+        line.setRight(self.viewport().width())
+        state = options.state
+        if self.selectionModel().isSelected(index):
+            painter.fillRect(line, self._chosen)
+        elif state & QStyle.StateFlag.State_MouseOver:
+            painter.fillRect(line, self._hovered)
+        bold = node.subtotal is not None
+        painter.setFont(self._fonts[bold])
+        drop = (line.height() - self._metrics[bold].height()) // 2
+        for column, key, x, width in self._asked:
+            cell = QRect(x, line.top(), width, line.height())
+            tint = self._tree.tint(node, key)
+            if tint is not None:
+                painter.fillRect(cell, tint)
+            ink = self._tree.ink(node, key, column.signed)
+            painter.setPen(self._plain if ink is None else ink.color())
+            if key == "instrument":
+                self._paint_name(painter, cell, drop, index, self._tree.text(node, key), bold)
+            else:
+                self._paint_text(painter, cell, drop, self._tree.text(node, key), bold, left=column.is_left)
+
+    def _paint_name(
+        self,
+        painter: QPainter,
+        cell: QRect,
+        drop: int,
+        index: QModelIndex | QPersistentModelIndex,
+        text: str,
+        bold: bool,
+    ) -> None:
+        depth = int(self.rootIsDecorated()) + int(index.parent().isValid())
+        branch = QRect(cell.left(), cell.top(), depth * self.indentation(), cell.height())
+        if depth:
+            pen = painter.pen()
+            self.drawBranches(painter, branch, index.model().index(index.row(), 0, index.parent()))
+            painter.setPen(pen)
+        self._paint_text(painter, cell.adjusted(branch.width(), 0, 0, 0), drop, text, bold, left=True)
+
+    def _paint_text(self, painter: QPainter, cell: QRect, drop: int, text: str, bold: bool, *, left: bool) -> None:
+        if not text:
+            return
+        laid, width = self._laid(text, bold)
+        room = cell.width() - PAD - 2
+        if width > room:
+            laid, width = self._laid(self._metrics[bold].elidedText(text, Qt.TextElideMode.ElideRight, room), bold)
+        at = cell.left() + 4 if left else cell.right() + 1 - PAD - width
+        painter.drawStaticText(at, cell.top() + drop, laid)
+
+    def _laid(self, text: str, bold: bool) -> tuple[QStaticText, int]:
+        """Return a text laid out, and its width in pixels."""
+        held = self._texts.get((text, bold))
+        if held is None:
+            if len(self._texts) >= _KEPT_TEXTS:
+                self._texts.clear()
+            static = QStaticText(text)
+            static.setTextFormat(Qt.TextFormat.PlainText)
+            static.prepare(QTransform(), self._fonts[bold])
+            held = self._texts[text, bold] = (static, round(static.size().width()))
+        return held
 
     def _paint_words(self, painter: QPainter, text: str) -> None:
         look, area = theme.current(), self.viewport().rect()
