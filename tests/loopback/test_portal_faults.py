@@ -249,7 +249,9 @@ async def test_after_a_loss_everything_is_asked_for_exactly_once(fault: str) -> 
         rig.session.set_lines([AAPL, SPY])
         await rig.until_live()
         await rig.until_quotes([AAPL, SPY])
-        await rig.until(lambda: sim.hub.clients and len(sim.hub.streams_of(sim.hub.clients[0]).ledgers) == 1, "ledger")
+        await rig.until(
+            lambda: bool(sim.hub.clients) and len(sim.hub.streams_of(sim.hub.clients[0]).ledgers) == 1, "ledger"
+        )
         lives = rig.health.reconnects
         asked = sim.hub.counts["smd"]
         sim.fault(fault)

@@ -28,9 +28,10 @@ _LOCAL: Final = re.compile(
     r"\[(?P<local>(?P<root>[A-Z0-9.]{1,6})\s+(?P<day>\d{6})(?P<right>[CP])(?P<strike>\d{8}))(?:\s+(?P<multiplier>[\d.]+))?\]"
 )
 _WORDED: Final = re.compile(
-    r"\b(?P<month>JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)\s?(?P<day>\d{1,2})?\s?'?(?P<year>20\d\d|\d\d)"
+    r"\b(?P<month>JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)\s?"
+    r"(?:(?P<year>20\d\d)|(?P<day>\d{1,2})?\s?'?(?P<short>\d\d))"
     r"(?:\s+(?P<strike>\d+(?:\.\d+)?)\s*(?P<right>C|P|CALL|PUT)\b)?",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _RIGHTS: Final = {"C": Right.CALL, "CALL": Right.CALL, "P": Right.PUT, "PUT": Right.PUT}
@@ -61,7 +62,7 @@ def _parts(description: str) -> dict[str, Any]:
     worded = _WORDED.search(description)
     if worded is None:
         return {}
-    year = worded["year"] if len(worded["year"]) == 4 else f"20{worded['year']}"
+    year = worded["year"] or f"20{worded['short']}"
     month = _MONTHS.index(worded["month"].upper()) + 1
     parts: dict[str, Any] = {"expiry": f"{year}{month:02d}" + (f"{int(worded['day']):02d}" if worded["day"] else "")}
     if worded["right"]:

@@ -18,7 +18,8 @@ _LONGEST: Final = 64
 _FIGURE: Final = re.compile(
     r"(?P<prefix>[CH]?)\s*"
     r"(?P<number>[+-]?(?:\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*"
-    r"(?P<scale>[KMBT]?)\s*(?P<percent>%?)"
+    r"(?P<scale>[KMBT]?)\s*(?P<percent>%?)",
+    re.ASCII,
 )
 _SCALES: Final = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 

@@ -202,7 +202,7 @@ def test_the_socket_is_told_only_subscriptions() -> None:
     ]
     topics = {text[:3] for text in texts} | {"smd"}
     assert topics == {"tic", "sor", "uor", "str", "utr", "spl", "upl", "ssd", "usd", "sld", "uld", "umd", "smd"}
-    senders = {}
+    senders: dict[str, list[str]] = {}
     for name, tree in sources().items():
         for node in ast.walk(tree):
             is_send = isinstance(node, ast.Call) and (
