@@ -77,7 +77,6 @@ class Lines:
         self._refused: dict[int, tuple[int, int]] = {}
         """Code, and monotonic ns until which it is not asked again, by con_id."""
         self._over: set[int] = set()
-        self._routed: dict[int, Contract] = {}
         self._routing: dict[int, asyncio.Task[None]] = {}
         self._fields: dict[int, frozenset[int]] = {}
         """Figures that ended lines have told."""
@@ -88,7 +87,12 @@ class Lines:
     # -- what is wanted --------------------------------------------------------------------------------------------
 
     def want(self, contracts: Sequence[Contract]) -> None:
-        """Quote exactly these, the most important first."""
+        """Quote exactly these, the most important first.
+
+        What was refused for want of a line is asked again: whoever wants other contracts now has made room for it.
+        """
+        for con_id in [con_id for con_id, (code, _) in self._refused.items() if code == errors.LINES_USED_UP]:
+            del self._refused[con_id]
         self._wanted = {each.con_id: each for each in contracts if each.con_id > 0 and each.sec_type is not SecType.BAG}
         self._over &= self._wanted.keys()
         self._sync()
@@ -140,10 +144,11 @@ class Lines:
         expired = [con_id for con_id, (_, until_ns) in self._refused.items() if until_ns <= now_ns]
         probed = False
         for con_id in expired:
-            if self._refused[con_id][0] == errors.COMPETING:
-                if probed:
-                    continue  # one line shows whether the other login is gone
-                probed = True
+            if self._refused[con_id][0] == errors.COMPETING and probed:  # one line shows whether the other is gone
+                again_ns = now_ns + int(self._options.competing_every_s * NS_PER_S)
+                self._refused[con_id] = (errors.COMPETING, again_ns)
+                continue
+            probed = probed or self._refused[con_id][0] == errors.COMPETING
             del self._refused[con_id]
         if expired:
             self._sync()
@@ -174,19 +179,29 @@ class Lines:
         self._outbox.flush()
 
     def _begin(self, tws: ReadOnlyTws, contract: Contract) -> None:
-        routed = self._routed.get(contract.con_id, contract)
-        if self._questions.needs_routing(routed):
-            if contract.con_id not in self._routing:
-                self._routing[contract.con_id] = asyncio.ensure_future(self._route(contract))
+        if contract.con_id in self._routing:
             return
-        self._open(tws, routed, generic=True)
+        routed = self._questions.known_route(contract)
+        if routed is not None:
+            self._open(tws, routed, generic=True)
+        else:
+            self._routing[contract.con_id] = asyncio.ensure_future(self._route(contract))
 
     async def _route(self, contract: Contract) -> None:
         """Learn the exchange of a contract, then open its line if it is still wanted."""
         try:
-            self._routed[contract.con_id] = await self._questions.routed(contract)
+            await self._questions.routed(contract)
         except BrokerError as error:
-            self._hold(contract.con_id, 200, str(error), _SHORT_HOLD_S)
+            self._hold(contract.con_id, errors.NO_CONTRACT, str(error), _SHORT_HOLD_S)
+        finally:
+            self._routing.pop(contract.con_id, None)
+        self._sync()
+
+    async def _reroute(self, contract: Contract, text: str) -> None:
+        """Look for another place where quotes of a contract can be asked for; without one it is refused."""
+        try:
+            if await self._questions.elsewhere(contract, errors.NO_CONTRACT) is None:
+                self._hold(contract.con_id, errors.NO_CONTRACT, text, _HOLD_S)
         finally:
             self._routing.pop(contract.con_id, None)
         self._sync()
@@ -232,6 +247,9 @@ class Lines:
         elif code == errors.READ_ONLY and line.generic and self._tws is not None:
             self._close(line)  # such a contract has no such extra figures; its prices may come without them
             self._open(self._tws, line.contract, generic=False)
+        elif code == errors.NO_CONTRACT and con_id not in self._routing:
+            self._close(line)
+            self._routing[con_id] = asyncio.ensure_future(self._reroute(line.contract, text))
         elif code in errors.REFUSALS or code in errors.DOUBTFUL or code == errors.READ_ONLY:
             self._refuse(con_id, code, text, _SHORT_HOLD_S if code == errors.LINES_USED_UP else _HOLD_S)
         return True
