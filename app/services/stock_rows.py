@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -193,8 +193,14 @@ class StockRows:
 
     def on_details(self, details: ContractDetails) -> None:
         """Take a contract's own hours."""
-        stock = self._stocks.get(details.contract.con_id)
-        if stock is not None and details.trading:
+        told, stock = details.contract, self._stocks.get(details.contract.con_id)
+        if stock is None:
+            return
+        known = stock.contract
+        stock.contract = replace(
+            known, name=told.name or known.name, primary_exchange=told.primary_exchange or known.primary_exchange
+        )
+        if details.trading:
             stock.hours, stock.is_dirty = ContractHours(details), True
 
     def on_bars(self, con_id: int, bars: Sequence[DailyBar], now_ns: int) -> None:
