@@ -133,8 +133,14 @@ class Track:
         )
 
     def _reason(self, status: OrderStatus) -> str:
-        """Return the reason that was given for a status, also when a later message left it out."""
-        return next((mark.reason for mark in reversed(self.marks) if mark.status is status and mark.reason), "")
+        """Return the reason that was given for a status, also when a later message left it out or when it is a part of
+        the status's own words ("Order Canceled - reason: expired")."""
+        marks = [mark for mark in reversed(self.marks) if mark.status is status]
+        given = next((mark.reason for mark in marks if mark.reason), "")
+        if given or status not in (OrderStatus.CANCELLED, OrderStatus.INACTIVE):
+            return given
+        said = (mark.status_text.partition("reason:")[2].strip() for mark in marks)
+        return next((text for text in said if text), "")
 
     def _of_fills(self, fills: list[Execution], executed: float) -> OrderState:
         first, last = fills[0], fills[-1]
@@ -156,11 +162,6 @@ class Track:
     def fills_only(self) -> bool:
         """Return whether nothing but fills was heard."""
         return self.told is None
-
-    @property
-    def is_open(self) -> bool:
-        """Return whether something may still happen to it."""
-        return self.state.status.is_working
 
     @property
     def last_ns(self) -> int:

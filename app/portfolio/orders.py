@@ -327,11 +327,15 @@ class OrderBook:
             return
         self._trimmed_ns = now_ns
         surplus = len(self.tracks) - ORDERS_KEPT
-        for place, track in enumerate(sorted(self.tracks.values(), key=lambda each: (each.is_open, each.last_ns))):
-            is_old = not track.is_open and track.last_ns < now_ns - DAY_NS
+        for place, track in enumerate(sorted(self.tracks.values(), key=self._age)):
+            is_old = not self.orders[track.order_id].status.is_working and track.last_ns < now_ns - DAY_NS
             if place < surplus or (is_old and track.order_id not in self._unsaved_orders):
                 self._drop(track)
                 self.forgotten += 1
+
+    def _age(self, track: Track) -> tuple[bool, int]:
+        """Return what orders are let go of by: those that have ended first, the oldest of them first."""
+        return self.orders[track.order_id].status.is_working, track.last_ns
 
     def _drop(self, track: Track) -> None:
         for root, fill in track.fills.items():

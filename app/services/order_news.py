@@ -85,18 +85,37 @@ def bundle(news: list[OrderNews], *, notify: bool, sound: bool) -> Notification:
     """Return the one notification for news that came together."""
     if len(news) == 1:
         return Notification(title=headline(news[0]), text=sentence(news[0]), count=1, sound=sound, notify=notify)
-    fills = sum(each.kind in (NewsKind.FILL, NewsKind.COMPLETE) for each in news)
+    fills = sum(bool(each.exec_id) for each in news)
     parts = [f"{fills} fills" if fills > 1 else "1 fill"] if fills else []
-    for kind, word in ((NewsKind.REJECTED, "rejected"), (NewsKind.CANCELLED, "cancelled")):
+    for kind, word in (
+        (NewsKind.COMPLETE, "complete"),
+        (NewsKind.REJECTED, "rejected"),
+        (NewsKind.CANCELLED, "cancelled"),
+    ):
         count = sum(each.kind is kind for each in news)
         if count:
             parts.append(f"{count} {word}")
-    lines = [f"{headline(each)}: {sentence(each)}" for each in news[:_NAMED]]
-    if len(news) > _NAMED:
-        lines.append(f"and {len(news) - _NAMED} more")
+    told = _latest(news)
+    lines = [f"{headline(each)}: {sentence(each)}" for each in told[:_NAMED]]
+    if len(told) > _NAMED:
+        lines.append("and 1 more order" if len(told) == _NAMED + 1 else f"and {len(told) - _NAMED} more orders")
     return Notification(
         title=f"Orders: {', '.join(parts)}", text="\n".join(lines), count=len(news), sound=sound, notify=notify
     )
+
+
+def _latest(news: list[OrderNews]) -> list[OrderNews]:
+    """Return the last news of each order; what a source that tells fills only says of one that is told whole is left
+    out."""
+    last: dict[tuple[str, str], OrderNews] = {}
+    for each in news:
+        last[each.source.value, each.order_id] = each
+    whole = {_traded(each) for each in last.values() if each.total is not None}
+    return [each for each in last.values() if each.total is not None or _traded(each) not in whole]
+
+
+def _traded(news: OrderNews) -> tuple[str, int, str, float]:
+    return news.account, news.contract.con_id, news.side.value, news.filled
 
 
 def headline(news: OrderNews) -> str:
@@ -122,7 +141,7 @@ def sentence(news: OrderNews) -> str:
             return f"{text}{average}{told}"
         return f"{verb} {news.filled:g} at {_price(news.average)} on average{told}"
     side = "Buying" if news.side is Side.BUY else "Selling"
-    why = f": {news.reason}" if news.reason else ", no reason was given"
+    why = f": {news.reason}" if news.reason else ", no reason was told yet"
     return f"{side} {total:g} {news.contract.label}{why}{told}"
 
 

@@ -18,6 +18,7 @@ from app.portfolio.lines import LineGroup
 from app.portfolio.order_events import TimelineEvent
 from app.portfolio.orders import OrderBook
 from app.viewmodels import formats
+from app.viewmodels.line_maker import LineMaker
 from app.viewmodels.order_archive import OrderArchive, StoredOrders
 from app.viewmodels.order_filter import Group, OrderFilter, Period
 from app.viewmodels.order_lines import (
@@ -26,10 +27,6 @@ from app.viewmodels.order_lines import (
     OrderKey,
     OrderLine,
     commissions,
-    fill_lines,
-    merged_fills,
-    merged_orders,
-    order_lines,
 )
 from app.viewmodels.order_notes import DeskView, Note, is_live, notes_of, paper_word
 from app.viewmodels.order_quote import QuickQuote, quick_quote
@@ -89,6 +86,7 @@ class LiveTradingModel:
         self._archive = OrderArchive(store, wall_ns, self._moved)
         self._store_trouble = store_trouble
         self._all: dict[OrderKey, OrderLine] = {}
+        self._made = LineMaker()
         self._own = 0
         self._seen: Hashable = None
         self._asked: dict[Source, tuple[int, ...]] = {}
@@ -212,17 +210,17 @@ class LiveTradingModel:
         listed, filled = [], []
         for desk in self._chosen_desks():
             ledger = desk.ledger
-            listed.append(self._with_stored(order_lines(ledger.orders, ledger, is_live=is_live(desk)), desk))
+            listed.append(self._with_stored(self._made.orders(ledger.orders, ledger, is_live=is_live(desk)), desk))
             stored = self._archive.books.get(desk.source)
-            earlier = fill_lines(stored, ledger) if stored is not None else []
-            now = fill_lines(ledger.orders, ledger)
+            earlier = self._made.fills(stored, ledger) if stored is not None else []
+            now = self._made.fills(ledger.orders, ledger)
             known = {line.key for line in now}
             filled.append(now + [line for line in earlier if line.key not in known])
-        every = merged_orders(listed)
+        every = self._made.merged_orders(listed)
         self._all = {line.key: line for line in every}
         self.total = len(every)
         self.orders = self.filter.orders(every, now_ns, self.zone)
-        self.fills = self.filter.fills(merged_fills(filled), now_ns, self.zone)
+        self.fills = self.filter.fills(self._made.merged_fills(filled), now_ns, self.zone)
         if self.picked is not None and self.picked not in self._all:
             self.pick(None)
         self._ask_lines()
@@ -232,7 +230,7 @@ class LiveTradingModel:
         if stored is None:
             return lines
         known = {line.key for line in lines}
-        earlier = order_lines(stored, desk.ledger, is_live=False)
+        earlier = self._made.orders(stored, desk.ledger, is_live=False)
         return lines + [line for line in earlier if line.key not in known]
 
     def line_of(self, key: object) -> OrderLine | None:

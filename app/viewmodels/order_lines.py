@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Final
 
 from app.domain.account import Source
-from app.domain.contracts import Contract
+from app.domain.contracts import Contract, ContractDetails
 from app.domain.orders import Execution, OrderState, OrderStatus, Side
 from app.domain.units import NS_PER_S
-from app.portfolio.ledger import Ledger
 from app.portfolio.order_events import FILLS_ONLY, NOT_LISTED, root_of
 from app.portfolio.order_track import Track
-from app.portfolio.orders import OrderBook, merged_fill
 from app.viewmodels import formats
 
 OrderKey = tuple[str, str]
@@ -175,90 +173,15 @@ class CommissionTotal:
     amount: float
 
 
-def order_lines(book: OrderBook, ledger: Ledger, *, is_live: bool) -> list[OrderLine]:
-    """Return the orders of a book, the newest first. is_live: the source tells news now."""
-    lines = []
-    for order_id, track in book.tracks.items():
-        state = book.orders[order_id]
-        open_now = state.status.is_working
-        lines.append(
-            OrderLine(
-                source=book.source,
-                state=state,
-                contract=ledger.contracts.get(state.contract.con_id, state.contract),
-                tick=tick_of(ledger, state.contract.con_id),
-                first_ns=track.first_ns,
-                last_ns=changed_ns(track),
-                heard_ns=track.news_ns,
-                fills_only=track.fills_only,
-                is_old=open_now and not (is_live and track.verified),
-                roots=frozenset(track.fills),
-            )
-        )
-    return lines
-
-
-def fill_lines(book: OrderBook, ledger: Ledger) -> list[FillLine]:
-    """Return the fills of a book."""
-    return [
-        FillLine(
-            source=book.source,
-            fill=fill,
-            contract=ledger.contracts.get(fill.contract.con_id, fill.contract),
-            tick=tick_of(ledger, fill.contract.con_id),
-        )
-        for fill in book.executions.values()
-    ]
-
-
 def changed_ns(track: Track) -> int:
     """Return when an order last changed: not when it was last said to be as it was."""
     times = [mark.start_ns for mark in track.marks[-1:]] + [fill.time_ns for fill in track.fills.values()]
     return max(times, default=track.last_ns)
 
 
-def tick_of(ledger: Ledger, con_id: int) -> str | None:
+def tick_of(details: ContractDetails | None) -> str | None:
     """Return a contract's price step as text, None when it is not known."""
-    details = ledger.details.get(con_id)
     return f"{details.tick_size:.10g}" if details is not None and details.tick_size else None
-
-
-def merged_orders(lists: Iterable[list[OrderLine]]) -> list[OrderLine]:
-    """Return the orders of all sources, each once: two that share a fill, or id and contract, are one."""
-    places: list[OrderLine] = []
-    by_root: dict[str, int] = {}
-    by_name: dict[tuple[str, str, int], int] = {}
-    for line in (line for each in lists for line in each):
-        name = (line.state.account, line.state.order_id, line.contract.con_id)
-        place = by_name.get(name)
-        if place is None:
-            place = next((by_root[root] for root in line.roots if root in by_root), None)
-        if place is None or places[place].source is line.source:
-            place = len(places)
-            places.append(line)
-        else:
-            places[place] = _better(places[place], line)
-        by_name[name] = place
-        by_root.update(dict.fromkeys(line.roots, place))
-    return sorted(places, key=lambda line: (line.last_ns, line.state.order_id), reverse=True)
-
-
-def _better(first: OrderLine, second: OrderLine) -> OrderLine:
-    """Return the line that says more of the same order: its state, confirmed, newest."""
-    best, other = sorted((first, second), key=lambda line: (line.fills_only, line.is_old, -line.last_ns))
-    return replace(best, also=other.source, roots=best.roots | other.roots, heard_ns=max(best.heard_ns, other.heard_ns))
-
-
-def merged_fills(lists: Iterable[list[FillLine]]) -> list[FillLine]:
-    """Return the fills of all sources, each once, the newest first; a figure one source lacks comes from the other."""
-    merged: dict[str, FillLine] = {}
-    for line in (line for each in lists for line in each):
-        known = merged.get(line.key)
-        if known is None or known.source is line.source:
-            merged[line.key] = line
-        else:
-            merged[line.key] = replace(known, fill=merged_fill(line.fill, known.fill), also=line.source)
-    return sorted(merged.values(), key=lambda line: (line.fill.time_ns, line.fill.exec_id), reverse=True)
 
 
 def commissions(lines: Iterable[FillLine]) -> tuple[list[CommissionTotal], int]:

@@ -133,7 +133,7 @@ class LinesTable(QAbstractTableModel, Generic[L]):
 
     def _replace(self, lines: list[L]) -> None:
         old, self.lines = self.lines, lines
-        changed = [row for row, line in enumerate(lines) if line != old[row]]
+        changed = [row for row, line in enumerate(lines) if line is not old[row] and line != old[row]]
         if changed:
             self.dataChanged.emit(self.index(changed[0], 0), self.index(changed[-1], len(self.columns) - 1))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -176,6 +177,14 @@ def test_a_rejection_keeps_its_reason_when_it_is_repeated_without_one() -> None:
     heard.tell(order(INACTIVE, 2, reason="insufficient funds"), order(INACTIVE, 3))
     assert heard.book.orders["1001"].reason == "insufficient funds"
     assert heard.news[0].reason == "insufficient funds"
+
+
+def test_a_reason_inside_the_words_of_a_status_is_found() -> None:
+    heard = Heard()
+    ended = replace(order(CANCELLED, 2), status_text="Order Canceled - reason: expired")
+    heard.tell(order(SUBMITTED, 1), ended)
+    assert heard.book.orders["1001"].reason == "expired"
+    assert heard.news[0].reason == "expired"
 
 
 def test_what_happened_before_the_start_is_no_news() -> None:

@@ -83,7 +83,7 @@ def told() -> Told:
         (
             news(NewsKind.CANCELLED, side=Side.SELL),
             "AAPL order cancelled, 30/100 filled",
-            "Selling 100 AAPL, no reason was given (TWS)",
+            "Selling 100 AAPL, no reason was told yet (TWS)",
         ),
     ],
 )
@@ -99,12 +99,29 @@ def test_what_comes_together_is_one_notification(told: Told) -> None:
     )
     assert [each.title for each in told.shown] == ["Orders: 4 fills, 1 rejected"]
     assert told.shown[0].count == 5
-    assert told.shown[0].text.endswith("and 2 more")
+    assert told.shown[0].text.splitlines() == [
+        "AAPL filled 30/100: Bought 30 at 189.5 (TWS)",
+        "AAPL order rejected or inactive: Buying 7 AAPL: closed (TWS)",
+    ]
     told.take(news(exec_id="b.1.01"), at_s=2)
     assert len(told.shown) == 1  # two notifications are some seconds apart
     told.take(at_s=4.5)
     assert len(told.shown) == 2
     assert told.notices.told == 6
+
+
+def test_many_orders_are_named_in_part(told: Told) -> None:
+    told.take(*(news(exec_id=f"a.{number}.01", order_id=str(number)) for number in range(5)))
+    assert told.shown[0].text.splitlines()[-1] == "and 2 more orders"
+
+
+def test_an_order_that_one_source_tells_whole_is_named_once(told: Told) -> None:
+    told.take(
+        news(total=None, filled=60, order_id="9"),
+        news(NewsKind.COMPLETE, source=Source.PORTAL, filled=60, total=60),
+    )
+    assert told.shown[0].title == "Orders: 1 fill, 1 complete"
+    assert told.shown[0].text == "AAPL filled completely, 60/60: Bought 60 at 189.5 on average (Client Portal)"
 
 
 def test_the_same_fill_or_end_from_both_sources_is_told_once(told: Told) -> None:

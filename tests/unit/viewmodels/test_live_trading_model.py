@@ -261,6 +261,21 @@ def test_a_poll_that_says_nothing_new_moves_nothing(rig: Rig) -> None:
     assert rig.model.revision != before
 
 
+def test_lines_are_made_anew_only_where_something_has_changed() -> None:
+    rig = Rig(Source.TWS, Source.PORTAL)
+    for desk in rig.desks.values():
+        desk.tell(LISTED, order(SUBMITTED, 1), order(SUBMITTED, 1, order_id="1002"), fill("a.1.01", 2))
+    before = {line.key: line for line in rig.refresh().orders}
+    fills = rig.model.fills
+    rig.tws.tell(order(CANCELLED, 3, order_id="1002"))
+    after = {line.key: line for line in rig.refresh().orders}
+    assert after["tws", "1001"] is before["tws", "1001"]
+    assert after["tws", "1002"] is not before["tws", "1002"]
+    assert rig.model.fills[0] is fills[0]
+    rig.tws.tell(DetailsSeen(ContractDetails(contract=AAPL, tick_size=0.25)))
+    assert {line.tick for line in rig.refresh().orders if line.source is Source.TWS} == {"0.25"}
+
+
 def test_windows_of_days_follow_the_calendar() -> None:
     noon = int(datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()) * S
     day_s = 86_400
