@@ -335,7 +335,7 @@ def timeline_table(model: LiveTradingModel) -> LinesTable[TimelineEvent]:
             text=text,
             tone=lambda event: _EVENT_TONES[event.kind],
             tip=text,
-            width=300,
+            width=160,
         ),
     )
     return LinesTable(columns, lambda event: (event.ts_ns, event.kind, event.text))
