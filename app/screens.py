@@ -152,12 +152,13 @@ class Screens:
         from app.viewmodels.live_trading import LiveTradingModel
 
         ready = self._ready
-        kept = ready.brokerage.orders
+
+        def store_trouble() -> str:
+            kept = ready.brokerage.orders
+            return ready.history.health.reason or ("" if kept is None else kept.trouble)
+
         model = LiveTradingModel(
-            ready.brokerage,
-            self._clock().wall_ns,
-            store=ready.history,
-            store_trouble=lambda: "" if kept is None else kept.trouble,
+            ready.brokerage, self._clock().wall_ns, store=ready.history, store_trouble=store_trouble
         )
         return LiveTradingPanel(model)
 
