@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from tws_rig import Rig, framed, stand_in, tws_rig
 
@@ -28,6 +28,7 @@ class LiteralTws:
         self.lines: list[str] = []
         self.ended: list[str] = []
         self.send: Send | None = None
+        self.on_details: Callable[[Send, str], None] = lambda send, request: send(52, 1, request)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         def send(*fields: object) -> None:
@@ -59,9 +60,11 @@ class LiteralTws:
                 send(102)
             case "49":
                 send(49, 1, 1763650000)
+            case "9":
+                self.on_details(send, asked[2])
             case "1":
                 self.lines.append(asked[3])
-                self.on_line(send, asked[2], asked[3], asked[16])
+                self.on_line(send, asked[2], asked[3], asked[16] if len(asked) > 16 else "")
             case "2":
                 self.ended.append(asked[2])
 
@@ -192,3 +195,72 @@ async def test_figures_that_do_not_come_are_no_live_session() -> None:
         await rig.until(lambda: "account figures" in rig.health.reason, "the reason")
         assert LinkState.LIVE is not rig.health.state
         assert rig.health.reconnects == 0
+
+
+async def test_a_stock_that_smart_does_not_know_is_asked_for_at_its_exchange() -> None:
+    tencent = Contract(con_id=152811343, symbol="700", currency="HKD")
+    asked: list[str] = []
+
+    class HongKong(LiteralTws):
+        def _answer(self, send: Send, asked_for: list[str]) -> None:
+            if asked_for[0] == "1":
+                asked.append(asked_for[10])
+                if asked_for[10] == "SMART":
+                    send(4, 2, asked_for[2], 200, "No security definition has been found for the request", "")
+                else:
+                    send(1, 6, asked_for[2], 4, 443.6, 100, 0)
+            else:
+                super()._answer(send, asked_for)
+
+    def on_details(send: Send, request: str) -> None:
+        send(
+            *(10, request, "700", "STK", "", 0, "", "SEHK", "HKD", "700", "700", "700", 152811343, 0.2, "", "LMT"),
+            *("SEHK", 1, 0, "TENCENT", "SEHK", "", "", "", "", "Hongkong", "", "", "", 0, 0, 1, "", "", "", "", ""),
+            *(1, 1, 100),
+        )
+        send(52, 1, request)
+
+    tws = HongKong(lambda *_: None)
+    tws.on_details = on_details
+    async with stand_in(tws.serve) as port, tws_rig(None, port=port) as rig:
+        rig.session.set_lines([tencent])
+        await rig.live()
+        await rig.until(lambda: rig.price(tencent.con_id) == 443.6, "the price")
+        assert asked == ["SMART", "SEHK"]
+        assert refusals(rig) == []
+        tws_lines = rig.health.lines_open
+        rig.session.wake()
+        await asyncio.sleep(0.1)
+        assert (rig.health.lines_open, len(asked)) == (tws_lines, 2)
+
+
+async def test_silence_about_open_orders_is_said_and_does_not_hold_up_the_rest() -> None:
+    class Mute(LiteralTws):
+        def _answer(self, send: Send, asked: list[str]) -> None:
+            if asked[0] != "16":
+                super()._answer(send, asked)
+
+    tws = Mute(lambda send, request, con_id, generic: send(1, 6, request, 4, 190.45, 100, 0))
+    async with stand_in(tws.serve) as port, tws_rig(None, port=port, probe_s=0.2) as rig:
+        rig.session.set_lines([AAPL])
+        await rig.live()
+        await rig.until(lambda: rig.price(AAPL.con_id) == 190.45, "the price")
+        await rig.until(lambda: "does not answer for open orders" in rig.health.orders_reason, "the reason")
+        assert rig.health.orders_known is False
+        assert rig.health.state is LinkState.LIVE
+
+
+async def test_the_port_tws_moved_to_is_named() -> None:
+    tws = LiteralTws(lambda *_: None)
+    async with AsyncExitStack() as stack:
+        server = AsyncExitStack()
+        port = await server.enter_async_context(stand_in(tws.serve))
+        rig = await stack.enter_async_context(tws_rig(None, port=port))
+        await rig.live()
+        assert tws.send is not None
+        text = "TWS socket port has been reset and this connection is being dropped. The new port - 7497"
+        tws.send(4, 2, -1, 1300, text, "")
+        await server.aclose()
+        await rig.until(lambda: "nothing listens" in rig.health.reason, "the closed port")
+        assert "7497" in rig.health.needs
+        assert "ibkr.tws.port" in rig.health.needs

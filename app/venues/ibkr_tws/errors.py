@@ -32,13 +32,15 @@ ID_IN_USE: Final = 326
 COMPETING: Final = 10197
 TOO_FAST: Final = 100
 LINES_USED_UP: Final = 101
+NO_CONTRACT: Final = 200
+UNKNOWN_REQUEST: Final = 300
 OUTDATED: Final = 503
 SCAN_EMPTY: Final = 165
 HISTORY: Final = 162
 
 DOUBTFUL: Final = frozenset((10089, 10090, 10167))
 """On a line: delayed or partial data may follow; without delayed data none that is wanted."""
-REFUSALS: Final = frozenset((200, 322, 354, LINES_USED_UP, 10168, 10186, 10190, COMPETING))
+REFUSALS: Final = frozenset((NO_CONTRACT, 322, 354, LINES_USED_UP, 10168, 10186, 10190, COMPETING))
 """On a line: nothing will come."""
 DROPPED: Final = frozenset((502, 504, 507, PORT_CHANGED))
 """The connection is of no use any more."""

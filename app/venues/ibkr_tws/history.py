@@ -17,6 +17,7 @@ from app.venues.broker import BrokerError
 from app.venues.ibkr_tws.convert import from_contract, to_daily_bars
 from app.venues.ibkr_tws.options import TwsOptions
 from app.venues.ibkr_tws.questions import Questions
+from app.venues.ibkr_tws.readonly import TwsRefused
 
 _IDENTICAL_S: Final = 15.0
 _BURST: Final = 5
@@ -69,15 +70,24 @@ class History:
 
     async def _fill(self, entry: _Entry, contract: Contract, duration: str, what: str) -> None:
         async with self._places:
-            tws = self._questions.connected()
             routed = await self._questions.routed(contract)
-            await self._pace(contract.con_id)
             entry.error = ""
             try:
-                entry.bars = to_daily_bars(await tws.daily_history(from_contract(routed), duration, what))
-            except BrokerError as error:
+                try:
+                    entry.bars = await self._ask(routed, duration, what)
+                except TwsRefused as refused:
+                    elsewhere = await self._questions.elsewhere(routed, refused.code)
+                    if elsewhere is None:
+                        raise
+                    entry.bars = await self._ask(elsewhere, duration, what)
+            except TwsRefused as error:
                 entry.error = str(error)
             entry.asked_ns = self._clock.monotonic_ns()
+
+    async def _ask(self, contract: Contract, duration: str, what: str) -> tuple[DailyBar, ...]:
+        await self._pace(contract.con_id)
+        tws = self._questions.connected()
+        return to_daily_bars(await tws.daily_history(from_contract(contract), duration, what))
 
     async def _pace(self, con_id: int) -> None:
         times = self._asked.setdefault(con_id, deque(maxlen=_BURST))

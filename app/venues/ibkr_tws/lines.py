@@ -91,9 +91,11 @@ class Lines:
 
         What was refused for want of a line is asked again: whoever wants other contracts now has made room for it.
         """
-        for con_id in [con_id for con_id, (code, _) in self._refused.items() if code == errors.LINES_USED_UP]:
-            del self._refused[con_id]
-        self._wanted = {each.con_id: each for each in contracts if each.con_id > 0 and each.sec_type is not SecType.BAG}
+        wanted = {each.con_id: each for each in contracts if each.con_id > 0 and each.sec_type is not SecType.BAG}
+        if wanted.keys() != self._wanted.keys():
+            for con_id in [each for each, (code, _) in self._refused.items() if code == errors.LINES_USED_UP]:
+                del self._refused[con_id]
+        self._wanted = wanted
         self._over &= self._wanted.keys()
         self._sync()
 

@@ -13,6 +13,7 @@ from app.domain.clock import Clock
 from app.domain.contracts import Contract, ContractDetails, SecType
 from app.domain.units import NS_PER_S
 from app.venues.broker import BrokerError
+from app.venues.ibkr_tws import errors
 from app.venues.ibkr_tws.convert import SMART, described, to_details
 from app.venues.ibkr_tws.outbox import Outbox
 from app.venues.ibkr_tws.readonly import ReadOnlyTws, TwsRefused
@@ -36,6 +37,8 @@ class Questions:
         self._clock = clock
         self.tws: ReadOnlyTws | None = None
         self._details: dict[int, tuple[int, ContractDetails]] = {}
+        self._exchanges: dict[int, str] = {}
+        """Where quotes are asked for, of contracts whose place had to be learned."""
         self._searching = asyncio.Lock()
         self._searched_ns: int | None = None
 
@@ -112,17 +115,43 @@ class Questions:
         self._outbox.flush()
         return details
 
-    def needs_routing(self, contract: Contract) -> bool:
-        """Return whether quotes of a contract have to be asked for at an exchange that is not known yet."""
-        return contract.sec_type in _NOT_SMART and contract.exchange in ("", SMART)
+    # -- where quotes are asked for --------------------------------------------------------------------------------
+
+    def known_route(self, contract: Contract) -> Contract | None:
+        """Return the contract with an exchange at which its quotes can be asked for, None when it has to be learned:
+        positions come without one, and SMART knows no futures, currencies and indices."""
+        exchange = self._exchanges.get(contract.con_id)
+        if exchange is not None:
+            return dataclasses.replace(contract, exchange=exchange)
+        return None if contract.sec_type in _NOT_SMART and contract.exchange in ("", SMART) else contract
 
     async def routed(self, contract: Contract) -> Contract:
-        """Return the contract with an exchange at which its quotes can be asked for: positions come without one, and
-        SMART knows no futures, currencies and indices. Raises BrokerError."""
-        if not self.needs_routing(contract):
-            return contract
-        known = (await self.details(contract)).contract
-        return dataclasses.replace(contract, exchange=known.exchange)
+        """Return the contract with an exchange at which its quotes can be asked for. Raises BrokerError."""
+        known = self.known_route(contract)
+        if known is not None:
+            return known
+        exchange = (await self.details(contract)).contract.exchange
+        self._keep_exchange(contract.con_id, exchange)
+        return dataclasses.replace(contract, exchange=exchange)
+
+    async def elsewhere(self, contract: Contract, code: int) -> Contract | None:
+        """Return the contract at its own exchange when TWS does not know it where it was asked for: SMART has not all
+        stocks either. None when there is no other place."""
+        if code != errors.NO_CONTRACT:
+            return None
+        try:
+            exchange = (await self.details(contract)).contract.exchange
+        except BrokerError:
+            return None
+        if exchange == contract.exchange:
+            return None
+        self._keep_exchange(contract.con_id, exchange)
+        return dataclasses.replace(contract, exchange=exchange)
+
+    def _keep_exchange(self, con_id: int, exchange: str) -> None:
+        self._exchanges[con_id] = exchange
+        while len(self._exchanges) > _DETAILS_KEPT:
+            self._exchanges.pop(next(iter(self._exchanges)))
 
 
 def _rank(contract: Contract) -> tuple[bool, bool, bool]:

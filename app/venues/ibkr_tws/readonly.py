@@ -143,7 +143,10 @@ class ReadOnlyTws:
         except TimeoutError:
             raise self._silent(host, port) from None
         except OSError as error:
-            raise self._why(error.strerror or str(error), host, port) from None
+            if "timed out" in str(error):
+                raise self._silent(host, port) from None
+            reason = self.lost.result() if self.lost.done() else error.strerror or str(error)
+            raise self._why(reason, host, port) from None
         finally:
             if not connecting.done():
                 connecting.cancel()

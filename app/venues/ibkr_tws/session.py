@@ -79,6 +79,8 @@ class TwsSession:
         self._lost_ns: int | None = None
         """Since when TWS has been without its servers (monotonic), None: it has them."""
         self._told = ""
+        self._moved = ""
+        """What the user must do since TWS moved to another port, "" for nothing."""
         health.address = f"{options.host}:{options.port}"
 
     # -- what may be asked -----------------------------------------------------------------------------------------
@@ -175,7 +177,7 @@ class TwsSession:
         self._scans.attach(tws)
         self._accounts.start_positions()
         self._show_live()
-        self._told = ""
+        self._told = self._moved = ""
         self._outbox.log(
             FeedEventKind.CONNECTED, f"connected to {self.health.address} as client {self.health.client_id}"
         )
@@ -210,6 +212,7 @@ class TwsSession:
             first = self._options.client_id
             needs = "" if self._id_step else _IDS_TAKEN.format(first, first + CLIENT_IDS - 1)
         if down.refused:
+            needs = self._moved or needs
             pause_s = self._refused.failed(served_s)
         else:
             self._refused.reset()
@@ -232,7 +235,7 @@ class TwsSession:
 
     def _state(self, state: LinkState, reason: str, needs: str = "") -> None:
         health = self.health
-        if state is not LinkState.CONNECTING or health.state is not LinkState.BACKOFF:
+        if state is not LinkState.CONNECTING or health.state not in (LinkState.BACKOFF, LinkState.BANNED):
             health.reason, health.needs = reason, needs
         if health.state is not state:
             health.state, health.since_ns = state, self._outbox.stamp()
@@ -335,6 +338,8 @@ class TwsSession:
 
     def on_message(self, request: int, code: int, text: str, contract: ib_async.Contract | None) -> None:
         """Take one of TWS' numbered messages."""
+        if code == errors.UNKNOWN_REQUEST:
+            return  # what we end may have been ended by TWS already
         con_id = contract.conId if contract is not None and contract.conId else None
         said = errors.notice(code, text, con_id)
         self.health.note(self._outbox.stamp(), said)
@@ -365,6 +370,8 @@ class TwsSession:
                 if code == errors.DATA_LOST:
                     self._spawn(self._subscribe_again())
         elif code in errors.DROPPED and tws is not None:
+            if code == errors.PORT_CHANGED:
+                self._moved = f"{advice} TWS said: {text}"
             tws.drop(f"TWS {code}: {text}")
 
     async def _subscribe_again(self) -> None:
