@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
-from app.sim.portal import PortalLimits, PortalSim
+from app.sim.portal import PortalLimits, PortalSim, PortalSimOptions
 
 START_S = 1_795_276_800.0  # 2026-11-21, a Saturday; the account is open all the same
 ACCOUNT = "DU1234567"
@@ -119,11 +119,11 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig_of(**changes: object) -> AsyncIterator[Rig]:
+async def rig_of(**changes: Any) -> AsyncIterator[Rig]:
     """Run a gateway without limits (unless `changes` say otherwise) whose time stands still."""
     clock = Clock()
-    options: dict[str, object] = {"limits": FREE, "auto": False, "rate": 0.0, "history_s": 0.0, **changes}
-    async with PortalSim(None, now_s=lambda: START_S, monotonic_s=clock, **options) as sim:
+    usual = PortalSimOptions(limits=FREE, auto=False, rate=0.0, history_s=0.0)
+    async with PortalSim(usual, now_s=lambda: START_S, monotonic_s=clock, **changes) as sim:
         context = ssl.create_default_context(cadata=sim.certificate_pem)
         async with httpx.AsyncClient(base_url=f"{sim.url}/v1/api", verify=context) as http:
             yield Rig(sim, clock, http)

@@ -250,7 +250,9 @@ async def test_calm_ends_what_lasts() -> None:
 async def test_the_control_address_begins_faults_and_tells_the_truth() -> None:
     async with rig_of() as rig, httpx.AsyncClient(base_url=rig.sim.control) as control:
         truth = (await control.get("/truth")).json()
-        assert truth["positions"][str(AAPL)] == rig.sim.world.position(ACCOUNT, AAPL).quantity  # type: ignore[union-attr]
+        held = {each["con_id"]: each["quantity"] for each in truth["positions"]}
+        assert held == {each.con_id: each.quantity for each in rig.sim.world.positions(ACCOUNT)}
+        assert (await control.get("/quote", params={"con_id": AAPL})).json()["con_id"] == AAPL
         assert (await control.get("/certificate")).text == rig.sim.certificate_pem
         assert (await control.post("/fault", params={"name": "penalty", "duration": "5"})).json()["fault"] == "penalty"
         assert (await rig.post("/tickle")).status_code == 429

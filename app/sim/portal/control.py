@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from urllib.parse import parse_qs
 
 from app.sim.answers import Answer
 from app.sim.fault_text import FaultError
 from app.sim.http import HttpRequest
 from app.sim.ibkr import World
+from app.sim.ibkr.truth import truth_of
 
 HELP = (
     "POST /login, /logout, /pause, /resume, /fault?name=drop (or the same as a JSON body), "
-    "/happen?con_id=265598&action=BUY&quantity=10&fate=fill; GET /state, /truth?account=DU1234567, /certificate\n"
+    "/happen?con_id=265598&action=BUY&quantity=10&fate=fill; GET /state, /truth?account=DU1234567, "
+    "/quote?con_id=265598, /certificate\n"
 )
 _FATES = ("fill", "rest", "cancel", "reject")
 
@@ -61,7 +64,9 @@ class ControlDesk:
         if what == "GET /state":
             return self._state()
         if what == "GET /truth":
-            return self._truth(str(values.get("account") or next(iter(self._world.books.accounts))))
+            return truth_of(self._world, str(values.get("account") or next(iter(self._world.books.accounts))))
+        if what == "GET /quote":
+            return asdict(self._world.quote(int(str(values.get("con_id", "0")))))
         if what == "POST /fault":
             name = str(values.pop("name", ""))
             self._fault(name, **values)
@@ -92,18 +97,6 @@ class ControlDesk:
             parts=int(str(values.get("parts", 1))),
         )
         return {"order": order.perm_id}
-
-    def _truth(self, account: str) -> dict[str, object]:
-        if account not in self._world.books.accounts:
-            raise LookupError(f"expected a known account, was {account}")
-        return {
-            "account": account,
-            "net_liquidation": self._world.value(account, "NetLiquidation"),
-            "cash": self._world.cash(account),
-            "positions": {str(each.con_id): each.quantity for each in self._world.positions(account)},
-            "orders": {str(each.perm_id): [each.status, each.filled] for each in self._world.orders},
-            "fills": [each.exec_id for each in self._world.fills],
-        }
 
 
 def _error(status: int, text: str) -> Answer:

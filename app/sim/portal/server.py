@@ -30,6 +30,7 @@ from app.sim.portal.writes import OrderWatch
 from app.sim.running import Simulator, run
 
 BEAT_S = 0.1
+_MOST_STEP_S = 1.0
 
 
 class OrderRequestedError(FathomError):
@@ -64,6 +65,7 @@ class PortalSim(Simulator[Fault]):
             rate=options.rate,
         )
         self._owns_world = world is None
+        self._clock_s = now_s
         self.session = GatewaySession(
             monotonic_s,
             options.seed,
@@ -182,8 +184,10 @@ class PortalSim(Simulator[Fault]):
         self.paused = paused
 
     def _beat(self) -> None:
-        if self._owns_world and not self.paused:
-            self.spread(self.world.step(BEAT_S))
+        # the account keeps to the clock, also when beats come late
+        behind_s = self._clock_s() - self.world.now_s
+        if self._owns_world and not self.paused and behind_s > 0.0:
+            self.spread(self.world.step(min(behind_s, _MOST_STEP_S)))
         self.hub.beat()
 
     # The person at the browser

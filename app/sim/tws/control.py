@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 from app.sim.answers import Answer
 from app.sim.fault_text import FaultError
 from app.sim.http import HttpRequest
+from app.sim.ibkr.truth import truth_of
 from app.sim.ibkr.world import World
 
 HELP = (
@@ -57,7 +58,7 @@ class ControlDesk:
         if what == ("GET", "/state"):
             return self._state()
         if what == ("GET", "/truth"):
-            return self._truth(str(values.get("account") or next(iter(self._world.accounts))))
+            return truth_of(self._world, str(values.get("account") or next(iter(self._world.accounts))))
         if what == ("GET", "/quote"):
             return asdict(self._world.quote(int(str(values.get("con_id", "0")))))
         if what == ("POST", "/fault"):
@@ -68,24 +69,6 @@ class ControlDesk:
             self._pause(request.path == "/pause")
             return {"paused": request.path == "/pause"}
         raise LookupError(f"expected a known path and method, was {request.method} {request.path}")
-
-    def _truth(self, account: str) -> dict[str, object]:
-        world = self._world
-        if account not in world.accounts:
-            raise LookupError(f"expected an account, was {account!r}")
-        return {
-            "account": account,
-            "now_s": world.now_s,
-            "pnl": asdict(world.pnl(account)),
-            "cash": world.cash(account),
-            "positions": [
-                {"con_id": held.con_id, **asdict(world.position_pnl(account, held.con_id))}
-                for held in world.positions(account)
-            ],
-            "values": {f"{each.tag}.{each.currency}": each.value for each in world.values(account)},
-            "fills": [fill.exec_id for fill in world.fills if fill.account == account],
-            "open_orders": [order.perm_id for order in world.open_orders if order.account == account],
-        }
 
 
 def _error(status: int, text: str) -> Answer:
