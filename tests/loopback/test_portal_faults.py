@@ -289,7 +289,7 @@ async def test_no_fill_is_lost_or_told_twice_over_a_loss() -> None:
 
 
 async def test_silence_is_noticed_and_mended() -> None:
-    async with simulated() as sim, running(sim, quick(sim, silence_s=0.6)) as rig:
+    async with simulated() as sim, running(sim, quick(sim, silence_s=0.6, established_within_s=0.5)) as rig:
         await rig.until_live()
         sim.fault("silence", duration=1.5)
         await rig.until(lambda: rig.health.reconnects >= 1, "the end of the silent connection")

@@ -9,11 +9,12 @@ import pytest
 from portal_venue_rig import AAPL, ACCOUNT, MSFT, SPY, quick, running, simulated
 
 from app.domain.account import BASE, PositionsListed, Tag
-from app.domain.contracts import SecType
+from app.domain.contracts import Contract, SecType
 from app.domain.health import FeedEventKind, LinkState
 from app.domain.orders import OrderStatus
 from app.domain.quotes import DataKind, QuoteField
 from app.portfolio.ledger import Ledger
+from app.sim.ibkr.instruments import Access
 from app.sim.portal.pacing import PortalLimits
 from app.venues.broker import BrokerError, ScanRequest
 from app.venues.ibkr_portal.intake import PortalIntake
@@ -143,9 +144,9 @@ async def test_no_more_lines_are_opened_than_there_are() -> None:
 
 
 async def test_quotes_are_asked_for_again_before_they_end() -> None:
-    async with simulated(smd_life_s=0.8) as sim, running(sim, quick(sim, smd_renew_s=0.4)) as rig:
+    async with simulated(smd_life_s=1.8) as sim, running(sim, quick(sim, smd_renew_s=0.3)) as rig:
         rig.session.set_lines([AAPL, SPY])
-        await rig.until(lambda: sim.hub.counts["smd"] >= 8, "three renewals of two lines")
+        await rig.until(lambda: sim.hub.counts["smd"] >= 16, "renewals beyond the life of a line")
         await rig.until_quotes([AAPL, SPY])
         assert sim.hub.counts["smd_expired"] == 0
 
@@ -157,6 +158,28 @@ async def test_quotes_that_ended_in_silence_come_back_with_the_renewal() -> None
         sim.fault("smd-expiry")
         await rig.until(lambda: sim.hub.lines == 1, "the renewed line")
         await rig.until_quotes([AAPL])
+
+
+async def test_a_line_that_stays_silent_is_asked_for_anew_and_then_said_to_be_refused() -> None:
+    nobody = Contract(con_id=999, symbol="NOBODY")
+    async with simulated() as sim, running(sim, quick(sim, quote_within_s=0.2)) as rig:
+        rig.session.set_lines([AAPL, nobody])
+        await rig.until_quotes([AAPL])
+        await rig.until(lambda: nobody.con_id in rig.ledger.quotes, "word of the silent line")
+        assert "sends no quotes" in rig.ledger.quotes[nobody.con_id].refused
+        snapshots = [argument for _, argument, _ in rig.sink.raw if "marketdata/snapshot" in argument]
+        assert sum("999" in argument for argument in snapshots) >= 2
+        await rig.until_quotes([AAPL])
+        assert rig.ledger.quotes[AAPL.con_id].refused == ""
+
+
+async def test_a_contract_without_subscription_is_refused_with_the_reason() -> None:
+    async with simulated() as sim, running(sim, quick(sim, quote_within_s=0.2)) as rig:
+        (con_id,) = [each.con_id for each in sim.world.catalogue.contracts.values() if each.access is Access.NONE][:1]
+        rig.session.set_lines([Contract(con_id=con_id, symbol="X")])
+        await rig.until(lambda: con_id in rig.ledger.quotes, "the refusal")
+        await asyncio.sleep(0.6)
+        assert "no subscription" in rig.ledger.quotes[con_id].refused
 
 
 async def test_an_order_is_followed_from_change_to_change() -> None:
@@ -263,9 +286,10 @@ async def test_a_question_without_a_connection_is_refused_at_once() -> None:
 
 
 async def test_the_documented_limits_are_kept() -> None:
-    """With the gateway's true limits nothing is refused, also when many lines and questions come at once."""
-    async with simulated(limits=PortalLimits()) as sim:
-        async with running(sim, quick(sim, pace_scale=1.0, requests_per_s=10, positions_every_s=1.0)) as rig:
+    """Nothing is refused, also when many lines and questions come at once; the addresses' own limits are shortened to a
+    fifth on both sides."""
+    async with simulated(limits=PortalLimits(own_scale=0.2)) as sim:
+        async with running(sim, quick(sim, pace_scale=0.2, requests_per_s=10, positions_every_s=1.0)) as rig:
             await rig.until(lambda: rig.health.orders_known, "orders")
             rig.session.set_lines([position.contract for position in rig.ledger.positions.values()])
             await rig.until(lambda: sim.hub.lines == len(rig.ledger.positions), "all lines")

@@ -1,7 +1,8 @@
 """From the contracts that shall be quoted to exactly those quote streams, never more than there are lines.
 
 A contract is looked up by a snapshot before its stream is asked for, because one that was never looked up may stay
-silent. Streams end by themselves after ten minutes: each is asked for again at eight (fact sheet, section 3).
+silent. Streams end by themselves after ten minutes: each is asked for again at eight (fact sheet, section 3). One that
+never sends anything is looked up and asked for anew, and after that said to be refused.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 from app.domain.account import LineRefused
@@ -18,6 +19,7 @@ from app.domain.contracts import Contract
 from app.venues.ibkr_portal import protocol
 from app.venues.ibkr_portal.fields import wanted
 from app.venues.ibkr_portal.http import NoSessionError, NotLoggedInError, PortalError, PortalHttp
+from app.venues.ibkr_portal.options import PortalOptions
 from app.venues.ibkr_portal.reception import Reception
 
 _log = logging.getLogger("fathom.venues.ibkr_portal")
@@ -25,6 +27,7 @@ _AT_ONCE: Final = 100
 _BURST: Final = 25
 _LOOK_UP_AGAIN_S: Final = 5.0
 _MOST_FREED: Final = 1000
+_TRIES: Final = 3
 
 Send = Callable[[str], Awaitable[None]]
 
@@ -33,12 +36,13 @@ class LineKeeper:
     """The quote streams of one source. `run` is begun anew with each connection."""
 
     def __init__(
-        self, limit: int, renew_s: float, health: BrokerHealth, reception: Reception, now_s: Callable[[], float]
+        self, options: PortalOptions, health: BrokerHealth, reception: Reception, now_s: Callable[[], float]
     ) -> None:
         """Begin without lines. now_s: monotonic seconds."""
         self.dropped = 0
-        self._limit = limit
-        self._renew_s = renew_s
+        self._limit = limit = options.lines_limit
+        self._renew_s = options.smd_renew_s
+        self._within_s = options.quote_within_s
         self._health = health
         self._reception = reception
         self._now_s = now_s
@@ -46,6 +50,8 @@ class LineKeeper:
         self._refused: frozenset[int] = frozenset()
         self._open: dict[int, float] = {}
         self._looked_up: set[int] = set()
+        self._silent: dict[int, int] = {}
+        """Lines that have sent nothing yet, and how often they were asked for."""
         self._freed: asyncio.Queue[int] = asyncio.Queue(_MOST_FREED)
         self._changed = asyncio.Event()
         health.lines_limit = limit
@@ -67,10 +73,16 @@ class LineKeeper:
         """Contracts that are streamed now."""
         return frozenset(self._open)
 
+    def heard(self, con_ids: Iterable[int]) -> None:
+        """Note that quotes have come."""
+        for con_id in con_ids:
+            self._silent.pop(con_id, None)
+
     async def run(self, http: PortalHttp, send: Send) -> None:
         """Follow the wish until cancelled; on this connection nothing is streamed yet. Raises LinkLost."""
         self._open.clear()
         self._looked_up.clear()
+        self._silent.clear()
         self._freed = asyncio.Queue(_MOST_FREED)
         try:
             async with asyncio.TaskGroup() as group:
@@ -84,6 +96,7 @@ class LineKeeper:
         look_up_at_s = 0.0
         while True:
             self._changed.clear()
+            self._give_silent_up()
             await self._close(send)
             missing = [con_id for con_id in self._wish if con_id not in self._looked_up]
             if missing and self._now_s() >= look_up_at_s and not await self._look_up(http, missing):
@@ -96,10 +109,30 @@ class LineKeeper:
 
     def _pause_s(self, look_up_at_s: float | None) -> float:
         """Return for how long nothing is due."""
-        due_s = [asked_s + self._renew_s for asked_s in self._open.values()]
+        due_s = [asked_s + self._patience_s(con_id) for con_id, asked_s in self._open.items()]
         if look_up_at_s is not None:
             due_s.append(look_up_at_s)
         return max(0.01, min(due_s, default=self._now_s() + 60.0) - self._now_s())
+
+    def _patience_s(self, con_id: int) -> float:
+        """Return after how long a line is asked for again."""
+        return self._within_s if self._silent.get(con_id, _TRIES) < _TRIES else self._renew_s
+
+    def _give_silent_up(self) -> None:
+        """Look lines up anew that have sent nothing; say so of those that were asked for often enough."""
+        now_s = self._now_s()
+        refused = []
+        for con_id, tries in list(self._silent.items()):
+            asked_s = self._open.get(con_id)
+            if asked_s is None:
+                del self._silent[con_id]
+            elif now_s - asked_s >= self._within_s and tries < _TRIES:
+                self._looked_up.discard(con_id)
+                if tries == _TRIES - 1:
+                    self._silent[con_id] = _TRIES
+                    refused.append(LineRefused(con_id, 0, "the gateway sends no quotes of this contract", limit=False))
+        if refused:
+            self._reception.tell(refused)
 
     async def _close(self, send: Send) -> None:
         for con_id in [con_id for con_id in self._open if con_id not in self._wish]:
@@ -137,13 +170,17 @@ class LineKeeper:
         due = [
             contract
             for con_id, contract in self._wish.items()
-            if con_id not in self._open or now_s - self._open[con_id] >= self._renew_s
+            if con_id not in self._open or now_s - self._open[con_id] >= self._patience_s(con_id)
         ]
         for number, contract in enumerate(due, 1):
             if contract.con_id not in self._wish or (
                 contract.con_id not in self._open and len(self._open) >= self._limit
             ):
                 continue  # the wish has changed meanwhile; the next round sees to it
+            if contract.con_id not in self._open:
+                self._silent[contract.con_id] = 1
+            elif contract.con_id in self._silent:
+                self._silent[contract.con_id] = min(_TRIES, self._silent[contract.con_id] + 1)
             self._open[contract.con_id] = now_s
             self._health.lines_open = len(self._open)
             await send(protocol.quotes(contract.con_id, contract.sec_type))

@@ -42,6 +42,8 @@ class PortalOptions:
     """How often a gateway whose certificate is not trusted is looked at again."""
     smd_renew_s: float = 480.0
     """Streams of quotes end by themselves after 10 minutes."""
+    quote_within_s: float = 10.0
+    """After how long a quote that never came is asked for anew."""
     positions_every_s: float = 5.0
     account_every_s: float = 30.0
     """Summary, ledger and the list of accounts."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from app.domain.account import Notice, Severity, Source
+from app.domain.account import LineRefused, Notice, Severity, Source
 from app.domain.broker_events import BrokerEvent
 from app.domain.broker_health import BrokerHealth
 from app.domain.clock import Clock
@@ -24,12 +24,14 @@ FEED: Final = Source.PORTAL.feed
 
 
 class Reception:
-    """One source. on_news: takes what concerns the session itself, after the rest of a message was told."""
+    """One source. on_news takes what concerns the session itself, after the rest of a message was told; on_quotes takes
+    the contracts of which quotes came, or word why there are none."""
 
     def __init__(self, sink: BrokerSink, health: BrokerHealth, clock: Clock, intake: PortalIntake) -> None:
         self.intake = intake
         self.on_news: Callable[[int, News], None] = lambda _recv_ns, _news: None
         self.on_events: Callable[[Sequence[BrokerEvent]], None] = lambda _events: None
+        self.on_quotes: Callable[[Iterable[int]], None] = lambda _con_ids: None
         self._sink = sink
         self._health = health
         self._clock = clock
@@ -88,8 +90,10 @@ class Reception:
     def _tell(self, recv_ns: int, taken: Taken) -> None:
         if taken.quotes:
             self._sink.on_quotes(recv_ns, taken.quotes)
+            self.on_quotes(update.con_id for update in taken.quotes)
         if taken.events:
             self._sink.on_events(recv_ns, taken.events)
+            self.on_quotes(event.con_id for event in taken.events if isinstance(event, LineRefused))
             self.on_events(taken.events)
         for news in taken.news:
             self.on_news(recv_ns, news)

@@ -79,7 +79,8 @@ class PortalSession:
         self._reception.on_events = self._on_events
         self._gate = CertificateGate(self._gateway, options, health, clock, self._reception)
         self._login = Login(health, self._reception, self._gateway.login_url, options.login_poll_s)
-        self._lines = LineKeeper(options.lines_limit, options.smd_renew_s, health, self._reception, self._now_s)
+        self._lines = LineKeeper(options, health, self._reception, self._now_s)
+        self._reception.on_quotes = self._lines.heard
         self._scans = ScanWish()
         self._questions = Questions(self.intake)
         self._bans = BanStore(options.bans_path)
