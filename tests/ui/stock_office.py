@@ -122,6 +122,6 @@ class StockOffice:
         self.advance(1)
 
     def row(self, symbol: str) -> int:
-        found = self.market.board.find(Market.IBKR_STOCK, symbol)
+        found: int | None = self.market.board.find(Market.IBKR_STOCK, symbol)
         assert found is not None
         return found
