@@ -7,13 +7,14 @@ from portfolio_desk import AAPL, ACCOUNT, CALL, EURUSD, FUTURE, NOW_NS, SAP, SPY
 
 from app.domain.account import BASE, Tag
 from app.domain.contracts import Contract
-from app.domain.orders import Side
+from app.domain.orders import Execution, Side
 from app.domain.units import NS_PER_S
 from app.portfolio.beta import Beta
 from app.portfolio.currency import RateBook, RateKind, base_currency, cash_balances
 from app.portfolio.exposure import Index
 from app.portfolio.holdings import Holding, Origin, holdings, lines_wanted
 from app.portfolio.pricing import PriceKind
+from app.portfolio.trades import corrected
 
 DAY_NS = NOW_NS - 10 * 3600 * NS_PER_S
 OTHER = "DU7654321"
@@ -149,6 +150,24 @@ def test_a_corrected_execution_counts_once(desk: FakeDesk) -> None:
     assert row.trades is not None
     assert row.trades.fills == 1
     assert row.daily.value == pytest.approx(100 * 2 + 50 * 1)
+
+
+def test_the_newest_correction_holds_in_whatever_order_they_come() -> None:
+    fills = [
+        Execution(
+            exec_id=exec_id,
+            account=ACCOUNT,
+            order_id="1",
+            contract=AAPL,
+            side=Side.BUY,
+            quantity=1.0,
+            price=float(price),
+            time_ns=NOW_NS,
+        )
+        for price, exec_id in enumerate(("a.1.02", "a.1.01", "a.1.10", "b.1.01", "plain"))
+    ]
+    assert {fill.exec_id for fill in corrected(fills)} == {"a.1.10", "b.1.01", "plain"}
+    assert {fill.exec_id for fill in corrected(reversed(fills))} == {"a.1.10", "b.1.01", "plain"}
 
 
 # -- what is missing ---------------------------------------------------------------------------------------------
@@ -385,6 +404,15 @@ def test_a_price_that_moved_since_explains_the_difference(desk: FakeDesk) -> Non
     desk.hold(AAPL, 100, 150.0, market_price=155.0, market_value=15_500.0, unrealised=500.0)
     desk.quote(AAPL, bid=159.9, ask=160.1, last=160.0)
     assert only(desk).notable == ()
+
+
+def test_a_moved_price_explains_as_much_of_an_option_as_its_multiplier(desk: FakeDesk) -> None:
+    desk.hold(CALL, 2, 512.0, market_price=6.0, market_value=1_200.0)
+    desk.quote(CALL, bid=6.1, ask=6.3)
+    row = only(desk)
+    assert row.checks[0].value == pytest.approx(40.0)
+    assert row.allowed == pytest.approx(2 * (100 * 6.2 * 0.05 + 0.01) + 0.01)
+    assert row.notable == ()
 
 
 def test_commissions_explain_a_difference_of_the_day(desk: FakeDesk) -> None:

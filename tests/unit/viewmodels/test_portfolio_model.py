@@ -542,6 +542,14 @@ def test_the_curve_joins_stored_minutes_with_the_present_one(desk: FakeDesk) -> 
     assert model.curve().last is None
 
 
+def test_a_stored_minute_does_not_replace_the_present_one(desk: FakeDesk) -> None:
+    now_ms = desk.time.now_ns // 1_000_000
+    desk.tell(AccountPnl(ACCOUNT, 4.0, None, None))
+    model = model_of(desk, history=Stored([minute(now_ms, 1.0)]))
+    asyncio.run(model.load_curve())
+    assert model.curve().value.tolist() == [4.0]
+
+
 def test_a_hole_is_a_gap_and_not_a_line(desk: FakeDesk) -> None:
     now_ms = desk.time.now_ns // 1_000_000
     desk.tell(AccountPnl(ACCOUNT, 4.0, None, None))
