@@ -51,7 +51,7 @@ class PortfolioModel:
         self._rates = RateBook()
         self._hours: dict[int, tuple[ContractDetails, ContractHours]] = {}
         self._due_ns = 0
-        self._wanted: tuple[Source, tuple[int, ...]] | None = None
+        self._wanted: Source | None = None
         self._source: Source | None = None
         self._prices_revision = -1
         self.account = ALL
@@ -219,15 +219,13 @@ class PortfolioModel:
     # -- lines ---------------------------------------------------------------------------------------------------
 
     def _want(self, desk: DeskPort) -> None:
-        contracts = lines_wanted(desk.ledger, desk.beta_against)
-        wanted = (desk.source, tuple(contract.con_id for contract in contracts))
-        if wanted != self._wanted:
-            self._wanted = wanted
-            desk.want_lines(LineGroup.POSITIONS, contracts)
+        """Ask for quotes of what is held; again every time, since another panel on the source may have let go."""
+        self._wanted = desk.source
+        desk.want_lines(LineGroup.POSITIONS, lines_wanted(desk.ledger, desk.beta_against))
 
     def _release(self) -> None:
         if self._wanted is not None:
-            desk = self._brokerage.desks.get(self._wanted[0])
+            desk = self._brokerage.desks.get(self._wanted)
             if desk is not None:
                 desk.want_lines(LineGroup.POSITIONS, ())
             self._wanted = None

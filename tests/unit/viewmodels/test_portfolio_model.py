@@ -164,6 +164,15 @@ def test_both_sources_can_be_chosen_and_the_former_gives_its_lines_up(desk: Fake
     assert portal.wanted[LineGroup.POSITIONS] == ()
 
 
+def test_a_second_panel_that_is_closed_takes_no_quotes_from_the_first(desk: FakeDesk) -> None:
+    desk.hold(AAPL, 10, 150.0)
+    first, second = model_of(desk), model_of(desk)
+    second.shut()
+    desk.time.add(1)
+    first.poll()
+    assert [each.con_id for each in desk.wanted[LineGroup.POSITIONS]] == [AAPL.con_id]
+
+
 def test_one_account_or_all_can_be_shown(desk: FakeDesk) -> None:
     desk.tell(AccountsSeen((ACCOUNT, OTHER)))
     desk.money(Tag.NET_LIQUIDATION, 50_000.0, account=OTHER)
