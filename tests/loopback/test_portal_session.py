@@ -143,6 +143,18 @@ async def test_no_more_lines_are_opened_than_there_are() -> None:
         assert sim.hub.counts["smd_over_lines"] == 0
 
 
+async def test_every_line_there_is_can_be_used_although_each_is_looked_up_first() -> None:
+    limits = PortalLimits(requests_per_s=1000, own_scale=0.0, market_data_lines=20)
+    async with simulated(limits=limits) as sim, running(sim, quick(sim, lines_limit=20)) as rig:
+        stocks = [each.con_id for each in sim.world.catalogue.contracts.values() if each.sec_type == "STK"][:25]
+        first = [Contract(con_id=con_id, symbol="X") for con_id in stocks[:20]]
+        rig.session.set_lines(first)
+        await rig.until(lambda: sim.hub.lines == 20, "all lines")
+        rig.session.set_lines([Contract(con_id=con_id, symbol="X") for con_id in stocks[5:]])
+        await rig.until(lambda: sim.hub.streamed == frozenset(stocks[5:25]), "the lines after the change")
+        assert sim.hub.counts["smd_over_lines"] == 0
+
+
 async def test_quotes_are_asked_for_again_before_they_end() -> None:
     async with simulated(smd_life_s=1.8) as sim, running(sim, quick(sim, smd_renew_s=0.3)) as rig:
         rig.session.set_lines([AAPL, SPY])

@@ -15,7 +15,7 @@ from app.sim.portal import accounts
 from app.sim.portal.options import PortalSimOptions
 from app.sim.portal.session import SERVER_INFO, USER, GatewaySession
 from app.sim.portal.streams import Frame, Streams
-from app.sim.portal.topics import TopicError, read_topic
+from app.sim.portal.topics import TopicError, TopicMessage, read_topic
 from app.sim.portal.web import SocketClient
 
 _POLICY = 1008
@@ -45,9 +45,9 @@ class Hub:
         *,
         now_s: Callable[[], float],
         epoch_ms: Callable[[], int],
-        lines_used: Callable[[], int],
+        lines_used: Callable[[], frozenset[int]],
     ) -> None:
-        """Begin without clients; `lines_used` counts market data lines of REST."""
+        """Begin without clients; `lines_used` names the contracts whose lines REST uses."""
         self.counts: Counter[str] = Counter()
         self.silent_until_s = 0.0
         self._world = world
@@ -69,6 +69,11 @@ class Hub:
     def lines(self) -> int:
         """Quote lines of all clients."""
         return sum(len(guest.streams.quotes) for guest in self._guests.values())
+
+    @property
+    def streamed(self) -> frozenset[int]:
+        """Contracts of those lines."""
+        return frozenset(con_id for guest in self._guests.values() for con_id in guest.streams.quotes)
 
     def streams_of(self, client: SocketClient) -> Streams:
         """Return a client's subscriptions; KeyError when it is gone."""
@@ -133,13 +138,21 @@ class Hub:
             self.send(client, {"error": "not authenticated", "code": 401})
             return
         try:
-            left = self._options.limits.market_data_lines - self.lines - self._lines_used()
-            frames = guest.streams.take(read_topic(text), self._now_s(), lines_left=left)
+            sent = read_topic(text)
+            frames = guest.streams.take(sent, self._now_s(), lines_left=self._lines_left(sent))
         except TopicError as error:
             self.counts["errors"] += 1
             frames = [{"topic": "error", "args": {"error": str(error), "code": 400}}]
         for frame in frames:
             self.send(client, frame)
+
+    def _lines_left(self, sent: TopicMessage) -> int:
+        """Return how many lines are left for the contract of a message; a contract is one line however often it is
+        asked for."""
+        used = self.streamed | self._lines_used()
+        number = sent.target.partition("@")[0]
+        own = {int(number)} if number.isdecimal() else set()
+        return self._options.limits.market_data_lines - len(used - own)
 
     # Sending
 

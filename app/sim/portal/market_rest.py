@@ -17,13 +17,13 @@ from app.sim.portal.session import GatewaySession
 
 @dataclass(slots=True)
 class MarketRest:
-    """Answers of the market. streamed: how many lines the streams use, set by who owns them."""
+    """Answers of the market. streamed: contracts the streams quote, set by who owns them."""
 
     world: World
     session: GatewaySession
     snapshots: SnapshotDesk
     options: PortalSimOptions
-    streamed: Callable[[], int] = lambda: 0
+    streamed: Callable[[], frozenset[int]] = frozenset
     histories_running: int = 0
     most_histories: int = 0
     _server_ids: itertools.count[int] = field(default_factory=lambda: itertools.count(6_571_225))
@@ -52,7 +52,9 @@ class MarketRest:
             raise Refusal(400, "Bad Request: at most 50 fields")
         numbers = [int(text) for text in texts]
         self.session.looked_up.update(numbers)
-        left = self.options.limits.market_data_lines - len(self.snapshots.asked_s) - self.streamed()
+        announced = self.snapshots.asked_s.keys()
+        used = (announced | self.streamed()) - (set(numbers) - announced)  # a contract is one line, whoever asks for it
+        left = self.options.limits.market_data_lines - len(used)
         return self.snapshots.answer(numbers, names, lines_left=left)
 
     async def _history(self, asked: Query) -> object:

@@ -82,7 +82,7 @@ class PortalSim(Simulator[Fault]):
             options,
             now_s=monotonic_s,
             epoch_ms=lambda: int(now_s() * 1000.0),
-            lines_used=lambda: len(snapshots.asked_s),
+            lines_used=lambda: frozenset(snapshots.asked_s),
         )
         self.pacing = Pacing(options.limits, monotonic_s)
         self.desk = RestDesk(
@@ -95,7 +95,7 @@ class PortalSim(Simulator[Fault]):
             now_s=monotonic_s,
             on_status=self.hub.check_status,
         )
-        self.desk.market.streamed = lambda: self.hub.lines
+        self.desk.market.streamed = lambda: self.hub.streamed
         certificate = (
             make_certificate(expired=options.expired_certificate)
             if options.key_file is None

@@ -3,6 +3,8 @@
 A contract is looked up by a snapshot before its stream is asked for, because one that was never looked up may stay
 silent. Streams end by themselves after ten minutes: each is asked for again at eight (fact sheet, section 3). One that
 never sends anything is looked up and asked for anew, and after that said to be refused.
+
+A look-up takes a line too, until it is given back: a contract counts as one line from its look-up to that moment.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ _log = logging.getLogger("fathom.venues.ibkr_portal")
 _AT_ONCE: Final = 100
 _BURST: Final = 25
 _LOOK_UP_AGAIN_S: Final = 5.0
-_MOST_FREED: Final = 1000
+_MOST_OWED: Final = 1000
+_UNHURRIED_S: Final = 0.2
 _TRIES: Final = 3
 
 Send = Callable[[str], Awaitable[None]]
@@ -42,7 +45,7 @@ class LineKeeper:
         self.dropped = 0
         self._limit = limit = options.lines_limit
         self._renew_s = options.smd_renew_s
-        self._within_s = options.quote_within_s
+        self._within_s = min(options.quote_within_s, options.smd_renew_s)
         self._health = health
         self._reception = reception
         self._now_s = now_s
@@ -52,7 +55,9 @@ class LineKeeper:
         self._looked_up: set[int] = set()
         self._silent: dict[int, int] = {}
         """Lines that have sent nothing yet, and how often they were asked for."""
-        self._freed: asyncio.Queue[int] = asyncio.Queue(_MOST_FREED)
+        self._owed: dict[int, None] = {}
+        """Lines of look-ups that have to be given back."""
+        self._freed = asyncio.Event()
         self._changed = asyncio.Event()
         health.lines_limit = limit
 
@@ -83,7 +88,7 @@ class LineKeeper:
         self._open.clear()
         self._looked_up.clear()
         self._silent.clear()
-        self._freed = asyncio.Queue(_MOST_FREED)
+        self._owed.clear()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._give_back(http), name="portal lines freed")
@@ -98,14 +103,25 @@ class LineKeeper:
             self._changed.clear()
             self._give_silent_up()
             await self._close(send)
-            missing = [con_id for con_id in self._wish if con_id not in self._looked_up]
+            missing = self._to_look_up()
             if missing and self._now_s() >= look_up_at_s and not await self._look_up(http, missing):
                 look_up_at_s = self._now_s() + _LOOK_UP_AGAIN_S
             await self._ask(send)
-            unknown = any(con_id not in self._looked_up for con_id in self._wish)
+            unknown = bool(self._to_look_up())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._pause_s(look_up_at_s if unknown else None)):
                     await self._changed.wait()
+
+    def _room(self) -> int:
+        """Return how many lines are free."""
+        return self._limit - len(self._open.keys() | self._looked_up | self._owed.keys())
+
+    def _to_look_up(self) -> list[int]:
+        """Return wished contracts that have to be looked up, as many as there is room for."""
+        missing = [con_id for con_id in self._wish if con_id not in self._looked_up]
+        fresh = [con_id for con_id in missing if con_id not in self._open]
+        late = set(fresh[max(0, self._room()) :])
+        return [con_id for con_id in missing if con_id not in late]
 
     def _pause_s(self, look_up_at_s: float | None) -> float:
         """Return for how long nothing is due."""
@@ -135,16 +151,21 @@ class LineKeeper:
             self._reception.tell(refused)
 
     async def _close(self, send: Send) -> None:
-        for con_id in [con_id for con_id in self._open if con_id not in self._wish]:
-            del self._open[con_id]
-            self._health.lines_open = len(self._open)
-            await send(protocol.quotes_end(con_id))
+        """End what is not wished any more; owe the lines of its look-ups."""
+        for con_id in (self._open.keys() | self._looked_up) - self._wish.keys():
+            if self._open.pop(con_id, None) is not None:
+                self._health.lines_open = len(self._open)
+                await send(protocol.quotes_end(con_id))
             if con_id in self._looked_up:
                 self._looked_up.discard(con_id)
-                try:
-                    self._freed.put_nowait(con_id)
-                except asyncio.QueueFull:
+                if len(self._owed) < _MOST_OWED:
+                    self._owed[con_id] = None
+                    self._freed.set()
+                else:
                     self.dropped += 1  # the gateway frees it itself at the end of the session
+        for con_id in [con_id for con_id in self._owed if con_id in self._wish]:
+            del self._owed[con_id]  # wished again before it was given back
+            self._looked_up.add(con_id)
 
     async def _look_up(self, http: PortalHttp, con_ids: list[int]) -> bool:
         """Announce contracts to the gateway; return whether that worked for all."""
@@ -173,10 +194,9 @@ class LineKeeper:
             if con_id not in self._open or now_s - self._open[con_id] >= self._patience_s(con_id)
         ]
         for number, contract in enumerate(due, 1):
-            if contract.con_id not in self._wish or (
-                contract.con_id not in self._open and len(self._open) >= self._limit
-            ):
-                continue  # the wish has changed meanwhile; the next round sees to it
+            known = contract.con_id in self._open or contract.con_id in self._looked_up
+            if contract.con_id not in self._wish or (not known and self._room() <= 0):
+                continue  # the wish has changed meanwhile, or a line has to be given back first: the next round asks
             if contract.con_id not in self._open:
                 self._silent[contract.con_id] = 1
             elif contract.con_id in self._silent:
@@ -188,10 +208,17 @@ class LineKeeper:
                 await asyncio.sleep(0.01)
 
     async def _give_back(self, http: PortalHttp) -> None:
-        """Free the lines that snapshots have opened, without hurry."""
+        """Give lines of look-ups back: without hurry, unless others wait for them."""
         while True:
-            con_id = await self._freed.get()
-            if con_id not in self._wish:
+            await self._freed.wait()
+            self._freed.clear()
+            while self._owed:
+                con_id = next(iter(self._owed))
                 with contextlib.suppress(PortalError):
                     await http.post("/iserver/marketdata/unsubscribe", {"conid": con_id})
-            await asyncio.sleep(0.2)
+                waited_for = self._room() <= 0
+                self._owed.pop(con_id, None)
+                if waited_for:
+                    self._changed.set()
+                else:
+                    await asyncio.sleep(_UNHURRIED_S)
