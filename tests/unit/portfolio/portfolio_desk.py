@@ -105,7 +105,7 @@ class FakeDesk:
         quantity: float,
         cost: float | None = None,
         account: str = ACCOUNT,
-        **figures: float,
+        **figures: float | None,
     ) -> None:
         """Tell a position. cost: average cost as the broker sends it, per contract."""
         self.tell(

@@ -302,12 +302,7 @@ def test_greeks_of_a_position_are_quantity_times_multiplier_times_unit(desk: Fak
     desk.hold(CALL, -3, 512.0)
     desk.quote(CALL, bid=4.0, ask=4.2, delta=0.4, gamma=0.02, theta=-0.05, vega=0.1, underlying=195.0)
     found = only(desk).exposure
-    assert found.greeks.parts == (
-        pytest.approx(-120.0),
-        pytest.approx(-6.0),
-        pytest.approx(15.0),
-        pytest.approx(-30.0),
-    )
+    assert found.greeks.parts == pytest.approx((-120.0, -6.0, 15.0, -30.0))
     assert found.dollar_delta == pytest.approx(-120.0 * 195.0)
 
 

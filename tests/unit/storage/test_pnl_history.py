@@ -17,7 +17,7 @@ from app.portfolio.ledger import Ledger
 from app.portfolio.pnl_minutes import PnlMinute, pnl_minutes
 from app.storage.database import Database, sqlite_url
 from app.storage.history import History
-from app.storage.migrations import STEPS, migrate, v0004_pnl_minutes
+from app.storage.migrations import STEPS, Step, migrate, v0004_pnl_minutes
 from app.storage.pnl_history import pack_pnl, unpack_pnl
 
 START_MS = 1_795_000_020_000
@@ -99,7 +99,7 @@ async def test_what_waits_on_disk_is_written_by_the_next_run(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "steps", [STEPS[:2], tuple(step for step in STEPS if step is not v0004_pnl_minutes.statements)]
 )
-def test_a_database_of_before_gets_the_table(tmp_path: Path, steps: tuple) -> None:
+def test_a_database_of_before_gets_the_table(tmp_path: Path, steps: tuple[Step, ...]) -> None:
     url = sqlite_url(tmp_path / "old.sqlite")
     engine = create_engine(url)
     with engine.begin() as connection:
@@ -122,7 +122,7 @@ figures = st.floats(allow_nan=False, allow_infinity=False) | st.none()
 
 
 @given(st.lists(st.tuples(figures, figures, st.integers(0, 1_500), st.text(max_size=8)), max_size=20))
-def test_spooled_rows_come_back_as_they_were(entries: list) -> None:
+def test_spooled_rows_come_back_as_they_were(entries: list[tuple[float | None, float | None, int, str]]) -> None:
     rows = [minute(number, account, daily=daily, realised=realised) for daily, realised, number, account in entries]
     assert unpack_pnl(pack_pnl(rows)) == rows
 

@@ -37,7 +37,8 @@ from app.portfolio.lines import LineGroup
 from app.portfolio.pnl_minutes import PnlMinute
 from app.viewmodels.linking import LinkBus
 from app.viewmodels.portfolio import ALL, PortfolioModel, day_start_ns
-from app.viewmodels.portfolio_columns import COLUMNS, KEYS, USUAL, chosen_columns, chosen_widths
+from app.viewmodels.portfolio_accounts import BarFigure
+from app.viewmodels.portfolio_columns import COLUMNS, KEYS, USUAL, Column, chosen_columns, chosen_widths
 from app.viewmodels.portfolio_curve import CurveOf
 from app.viewmodels.portfolio_nodes import Node
 from app.viewmodels.portfolio_source import NONE_ON
@@ -76,7 +77,7 @@ def why(model: PortfolioModel, label: str, key: str) -> str:
     return model.lines.why(node_of(model, label), key)
 
 
-def figure(model: PortfolioModel, title: str):
+def figure(model: PortfolioModel, title: str) -> BarFigure:
     return next(each for each in model.view.figures if each.title == title)
 
 
@@ -408,7 +409,7 @@ def test_every_number_says_its_formula_with_its_values(portfolio: FakeDesk) -> N
 
 
 @pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.key)
-def test_every_cell_of_every_kind_of_row_has_a_text_and_a_reason(portfolio: FakeDesk, column) -> None:
+def test_every_cell_of_every_kind_of_row_has_a_text_and_a_reason(portfolio: FakeDesk, column: Column) -> None:
     bare = FakeDesk(portfolio.time, Source.PORTAL)
     for contract in (AAPL, CALL, FUTURE, SAP):
         bare.hold(contract, 1)
