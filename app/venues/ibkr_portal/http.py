@@ -36,6 +36,8 @@ logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs a line per reque
 _MAX_BODY: Final = 16 * 2**20
 _SECOND: Final = 1.1
 """Requests are spread a little wider than allowed: they do not travel evenly."""
+_AT_ONCE: Final = 4
+"""Requests under way at most: after a stall of this machine no more than these arrive together."""
 _SESSION: Final = re.compile(r"[A-Za-z0-9._=+/-]{1,256}")
 _NO_SESSION: Final = ("no bridge", "not authenticated", "not logged in")
 
@@ -108,6 +110,7 @@ class PortalHttp:
         self._session = ""
         self._client: httpx.AsyncClient | None = None
         self._all = RateLimit(options.requests_per_s, _SECOND)
+        self._places = asyncio.Semaphore(_AT_ONCE)
         self._own: dict[str, RateLimit] = {}
         self._under_way: dict[str, asyncio.Semaphore] = {}
         for route in ROUTES:
@@ -163,9 +166,10 @@ class PortalHttp:
             own = self._own.get(route.name)
             if own is not None:
                 await wait_turn(own, self._now_s)
-            await wait_turn(self._all, self._now_s)
-            self._refuse_during_penalty()
-            return await self._send(route.method, asked, body)
+            async with self._places:
+                await wait_turn(self._all, self._now_s)
+                self._refuse_during_penalty()
+                return await self._send(route.method, asked, body)
 
     @contextlib.asynccontextmanager
     async def _at_once(self, route: Route) -> AsyncIterator[None]:

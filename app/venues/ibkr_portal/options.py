@@ -51,8 +51,9 @@ class PortalOptions:
     """Orders and trades over REST, beside their streams."""
     scan_every_s: float = 30.0
     trades_days: int = 7
-    pace_scale: float = 1.0
-    requests_per_s: int = 10
+    pace_scale: float = 1.1
+    requests_per_s: int = 5
+    """The gateway allows 10 and shuts the door for ten minutes at the eleventh; what comes late arrives in a bunch."""
     penalty_s: float = 600.0
     """How long HTTP 429 stops everything when the gateway does not say."""
     backoff: BackoffPolicy = field(default_factory=BackoffPolicy)
