@@ -71,6 +71,18 @@ async def test_what_the_library_would_send_is_refused_and_the_session_goes_on(
         assert {request.number for request in sim.requests} <= READING
 
 
+async def test_what_would_wait_for_its_turn_is_refused_at_once() -> None:
+    async with TwsSim() as sim, tws_rig(sim) as rig:
+        await rig.live()
+        for _ in range(100):
+            library(rig).reqMarketDataType(3)
+        assert library(rig).client._msgQ
+        for attempt in ATTEMPTS.values():
+            with pytest.raises(WriteRefused):
+                attempt(library(rig))
+        assert {message.split("\0", 1)[0] for message in library(rig).client._msgQ} <= {"59", "16", "49", "7", "94"}
+
+
 @pytest.mark.parametrize("text", ["3", "4", "15", "21", "58", "5", "18", "19", "", "x", "-1", "03 ", "103", "\u0663"])
 def test_only_numbers_on_the_list_pass(text: str) -> None:
     with pytest.raises(WriteRefused):

@@ -13,6 +13,7 @@ from app.domain.contracts import Contract, SecType
 from app.domain.health import LinkState
 from app.domain.orders import ExecutionSeen, OrdersListed, OrderStatus
 from app.domain.quotes import DataKind, QuoteField
+from app.sim.ibkr.world import World
 from app.sim.tws import TwsSim
 from app.venues.broker import BrokerError, ScanRequest
 from app.venues.ibkr_tws.orders import READ_ONLY_REASON
@@ -322,3 +323,26 @@ async def test_unset_figures_are_none_and_garbage_is_counted() -> None:
         await rig.until(lambda: rig.health.bad_messages >= 3, "counted garbage")
         assert rig.health.state is LinkState.LIVE
         assert rig.health.reconnects == 0
+
+
+async def test_an_order_counts_as_working_until_tws_says_how_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TWS may take an order off one list before it is on the other."""
+    complete = World.completed_orders.fget  # type: ignore[attr-defined] # a property
+    late = True
+    monkeypatch.setattr(World, "completed_orders", property(lambda world: [] if late else complete(world)))
+    async with TwsSim(read_only=False, push_orders=False, rate=0.0) as sim, tws_rig(sim) as rig:
+        await rig.live()
+        await rig.until(lambda: rig.health.orders_known, "the list of orders")
+        order = sim.world.begin_order(AAPL, "BUY", 10, fate="reject")
+        name = str(order.perm_id)
+        await rig.until(lambda: name in rig.ledger.orders.orders, "the order")
+        await rig.until(lambda: not order.is_working, "its end at TWS")
+        asked = len(sim.requests)
+        await rig.until(
+            lambda: any(request.number == 99 for request in list(sim.requests)[asked:]), "a look for how it ended"
+        )
+        late = False
+        await rig.until(lambda: rig.ledger.orders.orders[name].status is OrderStatus.INACTIVE, "its end")
+        shown = [event.order_ids for event in rig.told if isinstance(event, OrdersListed)]
+        assert name not in shown[-1]
+        assert "not among the working orders" not in str(rig.ledger.orders.timeline(name))

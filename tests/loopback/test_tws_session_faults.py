@@ -149,7 +149,18 @@ async def test_a_question_that_waits_when_the_connection_ends_gets_an_error() ->
         asking = asyncio.ensure_future(rig.session.details(stock(sim, "MSFT")))
         await asyncio.sleep(0.05)
         sim.fault("drop")
-        with pytest.raises(BrokerError):
+        with pytest.raises(BrokerError, match="ended"):
+            await asking
+
+
+async def test_a_question_that_waits_when_the_session_is_ended_gets_an_error() -> None:
+    async with TwsSim() as sim:
+        async with tws_rig(sim, timeout_s=30.0) as rig:
+            await rig.live()
+            sim.fault("freeze", duration=5.0)
+            asking = asyncio.ensure_future(rig.session.details(stock(sim, "MSFT")))
+            await asyncio.sleep(0.05)
+        with pytest.raises(BrokerError, match="ended"):
             await asking
 
 
@@ -279,8 +290,9 @@ async def test_old_prices_do_not_pass_for_new_ones_after_a_restart() -> None:
         await rig.live()
         await rig.quoted((AAPL,))
         await rig.until(lambda: rig.price(AAPL, QuoteField.LAST) > 0, "a last price")
-        sim.fault("noprices")
+        assert rig.price(AAPL, QuoteField.BID) > 0
         sim.fault("drop")
+        sim.fault("noprices")
         await rig.until(lambda: rig.health.reconnects == 1, "the loss")
         await rig.quoted((AAPL,))
         bid = rig.price(AAPL, QuoteField.BID)

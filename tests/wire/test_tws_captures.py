@@ -394,91 +394,112 @@ def transcript_order(row: dict[str, Any]) -> ib_async.Trade:
     )
 
 
+class Conversation:
+    """The steps of one conversation, each held against what the converters make of it.
+
+    Steps are decoded JSON already; permanent numbers and contracts are missing in fills, so that these come from the
+    order before. Positions, quotes and hours are not in them.
+    """
+
+    def __init__(self) -> None:
+        self.orders: dict[int, ib_async.Trade] = {}
+        self.fills: dict[str, ib_async.Fill] = {}
+
+    def take(self, name: str, row: dict[str, Any]) -> None:
+        step = getattr(self, name, None)
+        if step is not None:
+            step(row)
+
+    def api_error(self, row: dict[str, Any]) -> None:
+        assert errors.notice(row["code"], row["message"]).advice
+        assert (errors.farm(row["code"], row["message"]) is not None) == (2100 < row["code"] < 2160)
+
+    def open_order(self, row: dict[str, Any]) -> None:
+        self.orders[row["order_id"]] = transcript_order(row)
+        state = convert_orders.to_order(self.orders[row["order_id"]], "", 1)
+        assert (state.order_id, state.quantity) == (row["perm_id"], float(row["quantity"]))
+        assert (state.limit_price is None) == (row["order_type"] not in ("LMT", "STP LMT", "REL"))
+
+    def order_status(self, row: dict[str, Any]) -> None:
+        if row["order_id"] not in self.orders:
+            return
+        status = self.orders[row["order_id"]].orderStatus
+        status.status, status.filled = row["status"], float(row["filled"])
+        status.remaining, status.avgFillPrice = float(row["remaining"]), float(row["avg_fill_price"])
+        state = convert_orders.to_order(self.orders[row["order_id"]], "", 1)
+        assert (state.status.value, state.filled) == (row["status"], float(row["filled"]))
+        assert (state.average_price is None) == (state.filled == 0)
+
+    def execution_detail(self, row: dict[str, Any]) -> None:
+        time_ns = numbers.time_ns(row["time"])
+        assert time_ns is not None
+        trade = self.orders.get(row["order_id"])
+        execution = ib_async.Execution(
+            execId=row["exec_id"],
+            time=datetime.fromtimestamp(time_ns / 1e9).astimezone(),
+            acctNumber=row["account"],
+            side=row["side"],
+            shares=float(row["shares"]),
+            price=float(row["price"]),
+            permId=trade.order.permId if trade is not None else 0,
+        )
+        contract = trade.contract if trade is not None else ib_async.Contract(symbol=row["symbol"])
+        fill = ib_async.Fill(contract, execution, ib_async.CommissionReport(), execution.time)
+        self.fills[row["exec_id"]] = fill
+        told = convert_orders.to_execution(fill)
+        assert told is not None
+        assert told.side is (Side.BUY if row["side"] == "BOT" else Side.SELL)
+        assert (told.time_ns, told.commission) == (time_ns, None)
+
+    def commission_report(self, row: dict[str, Any]) -> None:
+        realised = float(row["realized_pnl"])
+        report = ib_async.CommissionReport(row["exec_id"], float(row["commission"]), row["currency"], realised)
+        told = convert_orders.to_execution(self.fills[row["exec_id"]]._replace(commissionReport=report))
+        assert told is not None
+        assert told.commission == float(row["commission"])
+        assert told.realised == (None if row["realized_pnl"].endswith("E308") else realised)
+
+    def completed_order(self, row: dict[str, Any]) -> None:
+        trade = transcript_order(row)
+        trade.order.filledQuantity = float(row["filled"])
+        ended = ib_async.OrderState(status=row["status"])
+        state = convert_orders.to_completed(trade.contract, trade.order, ended, 1)
+        assert (state.status.value, state.filled) == (row["status"], float(row["filled"]))
+
+    def account_summary(self, row: dict[str, Any]) -> None:
+        raw = ib_async.AccountValue(row["account"], row["tag"], row["value"], row["currency"], "")
+        value = convert.to_account_value(raw)
+        assert value is not None
+        assert value.value == float(row["value"])
+
+    def contract_details(self, row: dict[str, Any]) -> None:
+        raw = ib_async.ContractDetails(
+            contract=transcript_contract(row["contract"]),
+            minTick=float(row["min_tick"]),
+            longName=row["long_name"],
+            timeZoneId=row["time_zone_id"],
+        )
+        details = convert.to_details(raw)
+        assert details is not None
+        assert (details.contract.name, details.tick_size, details.trading) == ("APPLE INC", 0.01, ())
+
+    def historical_bar(self, row: dict[str, Any]) -> None:
+        bar = ib_async.BarData(date=row["time"], close=float(row["close"]))
+        assert convert.to_daily_bars([bar]) == (DailyBar("20260402", float(row["close"])),)
+
+
 def test_conversations_with_a_live_paper_gateway(folder: Path) -> None:
-    """Each step is decoded JSON already; permanent numbers are missing in its fills, contracts of fills too, so that
-    these come from the order before. Positions, quotes and hours are not in them."""
     seen = Counter[str]()
     paths = sorted((folder / "ibkr_go_transcripts").glob("*.txt"))
     assert len(paths) == 15
     for path in paths:
-        orders: dict[int, ib_async.Trade] = {}
-        fills: dict[str, ib_async.Fill] = {}
+        conversation = Conversation()
         for name, row in transcript(path):
             seen[name] += 1
-            if name == "api_error":
-                said = errors.notice(row["code"], row["message"])
-                assert said.advice
-                assert (errors.farm(row["code"], row["message"]) is not None) == (2100 < row["code"] < 2160)
-            elif name == "open_order":
-                orders[row["order_id"]] = transcript_order(row)
-                state = convert_orders.to_order(orders[row["order_id"]], "", 1)
-                assert state.order_id == row["perm_id"]
-                assert state.quantity == float(row["quantity"])
-                assert (state.limit_price is None) == (row["order_type"] not in ("LMT", "STP LMT", "REL"))
-            elif name == "order_status" and row["order_id"] in orders:
-                status = orders[row["order_id"]].orderStatus
-                status.status, status.filled = row["status"], float(row["filled"])
-                status.remaining, status.avgFillPrice = float(row["remaining"]), float(row["avg_fill_price"])
-                state = convert_orders.to_order(orders[row["order_id"]], "", 1)
-                assert state.status.value == row["status"]
-                assert state.filled == float(row["filled"])
-                assert (state.average_price is None) == (state.filled == 0)
-            elif name == "execution_detail":
-                time_ns = numbers.time_ns(row["time"])
-                assert time_ns is not None
-                trade = orders.get(row["order_id"])
-                execution = ib_async.Execution(
-                    execId=row["exec_id"],
-                    time=datetime.fromtimestamp(time_ns / 1e9).astimezone(),
-                    acctNumber=row["account"],
-                    side=row["side"],
-                    shares=float(row["shares"]),
-                    price=float(row["price"]),
-                    permId=trade.order.permId if trade is not None else 0,
-                )
-                contract = trade.contract if trade is not None else ib_async.Contract(symbol=row["symbol"])
-                fills[row["exec_id"]] = ib_async.Fill(contract, execution, ib_async.CommissionReport(), execution.time)
-                told = convert_orders.to_execution(fills[row["exec_id"]])
-                assert told is not None
-                assert told.side is (Side.BUY if row["side"] == "BOT" else Side.SELL)
-                assert (told.time_ns, told.commission) == (time_ns, None)
-            elif name == "commission_report" and row["exec_id"] in fills:
-                report = ib_async.CommissionReport(
-                    row["exec_id"], float(row["commission"]), row["currency"], float(row["realized_pnl"])
-                )
-                told = convert_orders.to_execution(fills[row["exec_id"]]._replace(commissionReport=report))
-                assert told is not None
-                assert told.commission == float(row["commission"])
-                unset = row["realized_pnl"].endswith("E308")
-                assert told.realised == (None if unset else float(row["realized_pnl"]))
-            elif name == "completed_order":
-                trade = transcript_order(row)
-                trade.order.filledQuantity = float(row["filled"])
-                state = convert_orders.to_completed(
-                    trade.contract, trade.order, ib_async.OrderState(status=row["status"]), 1
-                )
-                assert state.status.value == row["status"]
-                assert state.filled == float(row["filled"])
-            elif name == "account_summary":
-                value = convert.to_account_value(
-                    ib_async.AccountValue(row["account"], row["tag"], row["value"], row["currency"], "")
-                )
-                assert value is not None
-                assert value.value == float(row["value"])
-            elif name == "contract_details":
-                details = convert.to_details(
-                    ib_async.ContractDetails(
-                        contract=transcript_contract(row["contract"]),
-                        minTick=float(row["min_tick"]),
-                        longName=row["long_name"],
-                        timeZoneId=row["time_zone_id"],
-                    )
-                )
-                assert details is not None
-                assert (details.contract.name, details.tick_size) == ("APPLE INC", 0.01)
-            elif name == "historical_bar":
-                bar = ib_async.BarData(date=row["time"], close=float(row["close"]))
-                assert convert.to_daily_bars([bar]) == (DailyBar("20260402", float(row["close"])),)
+            conversation.take(name, row)
     assert seen["execution_detail"] == 9
     assert seen["commission_report"] == 4
     assert {"open_order", "order_status", "completed_order", "account_summary", "historical_bar"} < set(seen)
+    unheard = {name for name in seen if not hasattr(Conversation, name)}
+    ends = {"account_summary_end", "completed_order_end", "contract_details_end", "historical_bars_end"}
+    assert unheard <= {"managed_accounts", "next_valid_id", "open_order_end", "execution_details_end", *ends}
