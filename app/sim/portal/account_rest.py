@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.sim.ibkr import World
-from app.sim.portal import accounts, trading
+from app.sim.portal import accounts, figures, positions, trading
 from app.sim.portal.refusals import Query, Refusal
 from app.sim.portal.session import SERVER_INFO, GatewaySession
 
@@ -33,12 +33,12 @@ class AccountRest:
                 rf"/portfolio/{_NAME}/meta",
                 lambda asked: accounts.account_row(self._owned(asked), brokerage=True),
             ),
-            ("GET", rf"/portfolio/{_NAME}/summary", lambda asked: accounts.summary(self.world, self._owned(asked))),
-            ("GET", rf"/portfolio/{_NAME}/ledger", lambda asked: accounts.ledger(self.world, self._owned(asked))),
+            ("GET", rf"/portfolio/{_NAME}/summary", lambda asked: figures.summary(self.world, self._owned(asked))),
+            ("GET", rf"/portfolio/{_NAME}/ledger", lambda asked: figures.ledger(self.world, self._owned(asked))),
             (
                 "GET",
                 rf"/portfolio/{_NAME}/allocation",
-                lambda asked: accounts.allocation(self.world, self._owned(asked)),
+                lambda asked: positions.allocation(self.world, self._owned(asked)),
             ),
             ("GET", rf"/portfolio/{_NAME}/positions/(\d+)", self._page),
             ("POST", rf"/portfolio/{_NAME}/positions/invalidate", self._invalidate),
@@ -72,7 +72,7 @@ class AccountRest:
         name = self._owned(asked)
         kept = self._cache.get(name)
         if kept is None or self.world.now_s - kept[0] >= _CACHE_S:
-            rows = [accounts.position_row(self.world, each) for each in self.world.positions(name)]
+            rows = [positions.position_row(self.world, each) for each in self.world.positions(name)]
             kept = self._cache[name] = (self.world.now_s, rows)
         first = int(asked.parts[1]) * PAGE_ROWS
         return kept[1][first : first + PAGE_ROWS]
@@ -83,18 +83,18 @@ class AccountRest:
 
     def _one_position(self, asked: Query) -> object:
         found = self.world.position(self._owned(asked), int(asked.parts[1]))
-        return [] if found is None else [accounts.described_position_row(self.world, found)]
+        return [] if found is None else [positions.described_position_row(self.world, found)]
 
     def _position_everywhere(self, asked: Query) -> object:
         rows = {}
         for name in self.world.accounts:
             found = self.world.position(name, int(asked.parts[0]))
             if found is not None:
-                rows[name] = [accounts.position_row(self.world, found)]
+                rows[name] = [positions.position_row(self.world, found)]
         return rows
 
     def _live_positions(self, asked: Query) -> object:
-        return [accounts.live_position_row(self.world, each) for each in self.world.positions(self._owned(asked))]
+        return [positions.live_position_row(self.world, each) for each in self.world.positions(self._owned(asked))]
 
     # /iserver
 
@@ -152,7 +152,7 @@ class AccountRest:
     def _pnl(self, asked: Query) -> object:
         rows: dict[str, dict[str, float]] = {}
         for name in self.world.accounts:
-            rows.update(accounts.partitioned(self.world, name))
+            rows.update(figures.partitioned(self.world, name))
         return {"upnl": rows}
 
 

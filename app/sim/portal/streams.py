@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from app.sim.ibkr import Changes, SimFill, SimOrder, World
 from app.sim.ibkr.instruments import SimContract
-from app.sim.portal import accounts, trading
+from app.sim.portal import figures, trading
 from app.sim.portal.fields import FIRST_FIELDS, chosen, message
 from app.sim.portal.marketdata import HistoryError, fields_of, history_answer
 from app.sim.portal.options import PortalSimOptions
@@ -246,13 +246,13 @@ class Streams:
             self.pnl_due_s = now_s + self._options.pnl_push_s
             rows: dict[str, Mapping[str, float]] = {}
             for name in self._world.accounts:
-                rows.update(accounts.partitioned(self._world, name))
+                rows.update(figures.partitioned(self._world, name))
             if rows != self._told_pnl:
                 self._told_pnl = rows
                 frames.append({"topic": "spl", "args": rows})
         for topic, lines, rows_of in (
-            ("ssd", self.summaries, accounts.summary_stream_rows),
-            ("sld", self.ledgers, accounts.ledger_stream_rows),
+            ("ssd", self.summaries, figures.summary_stream_rows),
+            ("sld", self.ledgers, figures.ledger_stream_rows),
         ):
             for line in lines.values():
                 if now_s >= line.due_s and line.account in self._world.accounts:
