@@ -37,6 +37,7 @@ _PLAN_EVERY_S: Final = 0.25
 _KEEP_EVERY_S: Final = 1.0
 _MINUTE_NS: Final = 60 * NS_PER_S
 _BETA_DAYS: Final = 260
+_HAVE_BETA: Final = (SecType.STOCK, SecType.INDEX, SecType.FUND, SecType.FUTURE)
 _REFRESH_S: Final = 12 * 3600.0
 _ASK_AGAIN_S: Final = 120.0
 _LOOK_EVERY_S: Final = 2.0
@@ -113,7 +114,8 @@ class Desk:
         self.lines.want(group, contracts, visible=visible)
 
     def wake(self) -> None:
-        """Let the session try at once."""
+        """Let the session try at once, and ask again for what was refused."""
+        self.lines.forget_refusals()
         if self.session is not None:
             self.session.wake()
 
@@ -238,6 +240,7 @@ class Brokerage:
         found = await session.find(desk.beta_against)
         if not found:
             return
+        desk.on_events(self._clock.wall_ns(), (DetailsSeen(ContractDetails(contract=found[0])),))
         against = await session.daily_bars(found[0], _BETA_DAYS)
         for contract in held:
             measured = beta(await session.daily_bars(contract, _BETA_DAYS), against)
@@ -268,12 +271,12 @@ class _Questions:
 
 
 def underlyings(ledger: Ledger) -> list[Contract]:
-    """Return the stocks and indices that are held or stand behind what is held, as far as they are known."""
+    """Return the stocks, indices and futures that are held or stand behind what is held, as far as they are known."""
     found: dict[int, Contract] = {}
     for position in list(ledger.positions.values()):
         contract = position.contract
         con_id = contract.underlying_con_id if contract.sec_type.is_option else contract.con_id
         known = ledger.contracts.get(con_id)
-        if known is not None and known.sec_type in (SecType.STOCK, SecType.INDEX, SecType.FUND):
+        if known is not None and known.sec_type in _HAVE_BETA:
             found[con_id] = known
     return list(found.values())

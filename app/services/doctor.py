@@ -131,7 +131,10 @@ class Doctor:
                 tws.TwsPlace.of(settings), *self._desk(Source.TWS), now_ns, patience_s=patience_s
             ),
             portal.SERVICE: portal.check_portal(
-                portal.PortalPlace.of(settings, files.pin), *self._desk(Source.PORTAL), now_ns, patience_s=patience_s
+                portal.PortalPlace.of(settings, files.pin, files.bans),
+                *self._desk(Source.PORTAL),
+                now_ns,
+                patience_s=patience_s,
             ),
             stores.REDIS_SERVICE: stores.check_redis(settings.text("redis.url"), patience_s),
             stores.DATABASE_SERVICE: stores.check_database(url, files.database, self._free),

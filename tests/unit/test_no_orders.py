@@ -89,9 +89,8 @@ def test_only_the_guarded_socket_and_the_guarded_client_are_built() -> None:
             if name in ("ib_async.IB", "IB", "ib_async.Client", "httpx.AsyncClient", "httpx.Client")
         }
         for path, tree in trees()
-        if path.startswith("app/venues/ibkr_")
     }
-    assert {path for path, names in built.items() if names} == {"app/venues/ibkr_portal/http.py"}
+    assert {path for path, names in built.items() if names} == {"app/venues/ibkr_portal/http.py", "app/venues/rest.py"}
 
 
 def test_the_facade_and_the_port_of_sessions_have_reading_verbs_only() -> None:

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import msgspec
 
-from app import __version__
 from app.domain.broker_health import BrokerHealth
+from app.domain.clock import SystemClock
 from app.domain.errors import FatalFeedError
 from app.domain.health import LinkState
 from app.portfolio.ledger import Ledger
@@ -24,7 +23,10 @@ from app.services.doctor_checks.broker_rows import is_connected, session_rows
 from app.services.doctor_checks.finding import Finding, Rows, sentence
 from app.services.doctor_checks.wire_looks import Answerer, Look, look_at, speaks_tls
 from app.settings.store import Settings
-from app.venues.explain import LinkLost, explain_failure
+from app.venues.bans import BanStore
+from app.venues.explain import LinkLost
+from app.venues.ibkr_portal.http import PenaltyError, PortalError, PortalHttp
+from app.venues.ibkr_portal.options import PortalOptions
 from app.venues.ibkr_portal.tls import (
     Certificate,
     Gateway,
@@ -37,7 +39,6 @@ from app.venues.ibkr_portal.tls import (
 
 SERVICE: Final = "IBKR Client Portal"
 _SOON_S: Final = 30 * 24 * 3600.0
-_BIGGEST: Final = 64 * 1024
 _START: Final = (
     "Start the Client Portal Gateway (bin/run.sh root/conf.yaml); its port is listenPort in root/conf.yaml, ours is "
     "ibkr.portal.url. On macOS port 5000 often belongs to AirPlay: use 5001."
@@ -52,15 +53,17 @@ class PortalPlace:
     url: str
     fingerprint: str
     pin_path: Path | None
+    bans_path: Path | None = None
 
     @classmethod
-    def of(cls, settings: Settings, pin_path: Path | None) -> PortalPlace:
+    def of(cls, settings: Settings, pin_path: Path | None, bans_path: Path | None) -> PortalPlace:
         """Return the place the settings name."""
         return cls(
             enabled=settings.flag("ibkr.portal.enabled"),
             url=settings.text("ibkr.portal.url"),
             fingerprint=settings.text("ibkr.portal.fingerprint"),
             pin_path=pin_path,
+            bans_path=bans_path,
         )
 
 
@@ -91,7 +94,7 @@ async def check_portal(
         found.append(rows.fail("certificate", sentence(str(lost)), _START))
         return _with_session(rows, found, health, ledger, now_ns)
     store = PinStore(place.pin_path)
-    await asyncio.to_thread(store.load)
+    await asyncio.to_thread(store.load, keep=True)
     trust = judge(seen, place.fingerprint, store.pinned, now_ns)
     found.append(certificate_row(rows, seen, trust, _known(place, store), now_ns))
     if is_connected(health):
@@ -99,7 +102,9 @@ async def check_portal(
     if trust is not Trust.TRUSTED:
         found.append(rows.unknown("login", "Not asked: nothing is sent while the certificate is not trusted."))
     else:
-        found += await _login(rows, gateway, seen, patience_s)
+        bans = BanStore(place.bans_path)
+        await asyncio.to_thread(bans.load)
+        found += await _login(rows, gateway, seen, bans, patience_s)
     return _with_session(rows, found, health, ledger, now_ns)
 
 
@@ -185,27 +190,23 @@ def certificate_row(rows: Rows, seen: Certificate, trust: Trust, known: str, now
 # -- login ------------------------------------------------------------------------------------------------------------
 
 
-async def _login(rows: Rows, gateway: Gateway, seen: Certificate, patience_s: float) -> list[Finding]:
-    """Ask whether somebody is logged in, over a connection that accepts the trusted certificate only."""
+async def _login(rows: Rows, gateway: Gateway, seen: Certificate, bans: BanStore, patience_s: float) -> list[Finding]:
+    """Ask whether somebody is logged in, by the session's own guarded client and its certificate."""
     began = time.perf_counter()
+    context = await asyncio.to_thread(pinned_context, seen)
+    options = PortalOptions(request_timeout_s=patience_s)
+    http = PortalHttp(gateway, context, options, SystemClock(), bans, lambda _path, _raw: None)
+    status, body = 200, b""
     try:
-        status, body = await _ask_status(gateway, seen, patience_s)
-    except (httpx.HTTPError, OSError, TimeoutError) as error:
-        reason = explain_failure(error, gateway.login_url, patience_s)
-        return [rows.fail("login", sentence(reason), "Look at the gateway's own window or log.")]
+        body = await http.post("/iserver/auth/status")
+    except PortalError as error:
+        if error.status is None or isinstance(error, PenaltyError):
+            return [rows.fail("login", sentence(error.reason), "Look at the gateway's own window or log.")]
+        status = error.status
+    finally:
+        await http.close()
     took_ms = (time.perf_counter() - began) * 1000
     return login_rows(rows, gateway.login_url, status, body, took_ms)
-
-
-async def _ask_status(gateway: Gateway, seen: Certificate, patience_s: float) -> tuple[int, bytes]:
-    context = await asyncio.to_thread(pinned_context, seen)
-    headers = {"User-Agent": f"Fathom/{__version__}"}
-    async with (
-        asyncio.timeout(patience_s),
-        httpx.AsyncClient(verify=context, trust_env=False, headers=headers, timeout=patience_s) as client,
-    ):
-        answer = await client.post(f"{gateway.rest_url}/iserver/auth/status", json={})
-        return answer.status_code, answer.content[:_BIGGEST]
 
 
 def login_rows(rows: Rows, login_url: str, status: int, body: bytes, took_ms: float) -> list[Finding]:

@@ -32,6 +32,7 @@ from app.venues.ibkr_portal.secrets import blanked
 from app.venues.ibkr_portal.tls import Gateway
 from app.venues.limiter import RateLimit, wait_turn
 
+_log = logging.getLogger("fathom.portal")
 logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs a line per request
 _MAX_BODY: Final = 16 * 2**20
 _SECOND: Final = 1.1
@@ -190,6 +191,8 @@ class PortalHttp:
             raise TransientError(explain_failure(error, self._gateway.login_url, timeout_s)) from None
         if status != 200:
             self.errors += 1
+            if status == 429:
+                _log.warning("the gateway refuses %s %s: too much was asked", method, asked.partition("?")[0])
             raise self._refusal(status, headers, raw)
         said = _error_in(raw)
         if said:

@@ -214,8 +214,8 @@ class PinStore:
         self.pinned: Certificate | None = None
         self.damage = ""
 
-    def load(self) -> None:
-        """Read the file; a damaged one is renamed and counts as none."""
+    def load(self, *, keep: bool = False) -> None:
+        """Read the file; a damaged one counts as none and is renamed, unless it is to be kept as it is."""
         if self._path is None:
             return
         try:
@@ -229,8 +229,8 @@ class PinStore:
         try:
             self.pinned = _pinned(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, RecursionError):
-            aside = set_aside(self._path)
-            kept = f"renamed to {aside.name}" if aside is not None else "it could not be renamed"
+            aside = None if keep else set_aside(self._path)
+            kept = f"renamed to {aside.name}" if aside is not None else "left as it is"
             self._complain(f"the file of the trusted certificate is damaged ({kept}); it is asked for again")
 
     def put(self, certificate: Certificate) -> None:
