@@ -441,6 +441,18 @@ def test_the_pictures_can_be_hidden(scene: Scene) -> None:
     assert scene.panel.save_state()["charts"] is False
 
 
+def test_in_a_low_panel_the_positions_have_all_the_room_unless_the_pictures_are_asked_for(scene: Scene) -> None:
+    panel = scene.panel
+    panel.resize(panel.width(), 380)
+    assert not panel.charts.isVisible()
+    assert not panel.charts_button.isChecked()
+    assert panel.save_state()["charts"] is True
+    panel.charts_button.click()
+    assert panel.charts.isVisible()
+    panel.resize(panel.width(), 700)
+    assert panel.charts.isVisible()
+
+
 # -- menus, copies, layout -----------------------------------------------------------------------------------------
 
 

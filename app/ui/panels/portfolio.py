@@ -29,6 +29,8 @@ from app.viewmodels.portfolio_nodes import Node
 
 FADE_NS: Final = FLASH_MS * NS_PER_MS // FLASH_STEPS
 CHARTS_HEIGHT: Final = 190
+CHARTS_FROM: Final = 470
+"""Below this height of the panel the positions need all of it."""
 
 
 class PortfolioPanel(Panel):
@@ -54,6 +56,8 @@ class PortfolioPanel(Panel):
         self._menu_open = False
         self._is_syncing = False
         self._is_laid_out = False
+        self._wants_charts = True
+        self._forces_charts = False
         self.items = PortfolioTree(model)
         self.items.setParent(self)
         self.bar = PortfolioBar(model, self)
@@ -118,7 +122,7 @@ class PortfolioPanel(Panel):
         self.flat_button.clicked.connect(lambda: self._take(lambda: model.set_tree(False)))
         self.filter.textChanged.connect(lambda text: self._take(partial(model.set_filter, text)))
         self.columns.clicked.connect(lambda: self._open(self.columns_menu(), self.columns))
-        self.charts_button.clicked.connect(lambda: self.show_charts(self.charts_button.isChecked()))
+        self.charts_button.clicked.connect(lambda: self.show_charts(self.charts_button.isChecked(), forced=True))
         self.more.clicked.connect(lambda: self._open(self._more_menu(), self.more))
         self.link.group_chosen.connect(self._on_group)
         self.view.clicked.connect(self._on_clicked)
@@ -265,19 +269,25 @@ class PortfolioPanel(Panel):
         if node is not None and node.children:
             (self.model.collapsed.add if folded else self.model.collapsed.discard)(str(node.key))
 
-    def show_charts(self, shown: bool) -> None:
-        """Show or hide the pictures below the positions."""
-        self.charts.setVisible(shown)
+    def show_charts(self, shown: bool, *, forced: bool = False) -> None:
+        """Show or hide the pictures below the positions; unless forced they wait until the panel is high enough."""
+        self._wants_charts, self._forces_charts = shown, shown and forced
+        self._place_charts()
+
+    def _place_charts(self) -> None:
+        shown = self._wants_charts and (self._forces_charts or self.height() >= CHARTS_FROM)
         self.charts_button.setChecked(shown)
-        if shown:
-            self.charts.refresh()
+        if shown != self.charts.isVisibleTo(self):
+            self.charts.setVisible(shown)
+            if shown:
+                self.charts.refresh()
 
     def resizeEvent(self, event: Any) -> None:
         """Give the pictures their height at first."""
         super().resizeEvent(event)
+        self._place_charts()
         if not self._is_laid_out and self.height() > 300:
             self._is_laid_out = True
-            self.charts_button.setChecked(self.charts.isVisibleTo(self))
             self._splitter.setSizes([self.height() - CHARTS_HEIGHT, CHARTS_HEIGHT])
 
     def _restyle(self, _look: theme.Theme) -> None:
@@ -449,7 +459,7 @@ class PortfolioPanel(Panel):
         return {
             **self.model.save(),
             "widths": {key: header.sectionSize(SECTION[key]) for key in self.model.columns},
-            "charts": self.charts.isVisibleTo(self),
+            "charts": self._wants_charts,
             "split": self._splitter.sizes(),
         }
 
