@@ -302,7 +302,7 @@ def test_the_documents_example_of_an_order(folder: Path) -> None:
     assert (order.account, order.order_id, order.side) == (ACCOUNT, "1370093238", Side.BUY)
     assert (order.quantity, order.filled, order.remaining) == (2806.46, 2499.99, 0.0)
     assert (order.status, order.order_type, order.limit_price) == (OrderStatus.FILLED, "Limit", 0.9)
-    assert (order.average_price, order.updated_ns) == (0.8908, 1_714_061_006_000_000_000)
+    assert (order.average_price, order.updated_ns, order.time_in_force) == (0.8908, 1_714_061_006_000_000_000, "DAY")
     assert (order.contract.con_id, order.contract.sec_type) == (15016138, SecType.CASH)
     assert one(taken.events, OrdersListed) == OrdersListed(known=True, reason="", order_ids=frozenset())
 

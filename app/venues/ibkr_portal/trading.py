@@ -17,6 +17,8 @@ _STATUSES: Final = {status.value.lower(): status for status in OrderStatus} | {
     "rejected": OrderStatus.INACTIVE,
     "expired": OrderStatus.CANCELLED,
 }
+_FORCES: Final = {"CLOSE": "DAY"}
+"""The gateway calls a day order one that lives until the close."""
 _SIDES: Final = {"B": Side.BUY, "BUY": Side.BUY, "BOT": Side.BUY, "S": Side.SELL, "SELL": Side.SELL, "SLD": Side.SELL}
 _FILLS: Final = re.compile(r"(?P<filled>[\d.,]+[KM]?)\s*/\s*(?P<total>[\d.,]+[KM]?)")
 _ACCOUNT: Final = re.compile(r"[A-Za-z]{1,4}[0-9]{3,14}[A-Za-z]?")
@@ -59,6 +61,7 @@ def order_state(row: OrderRow, contract: Contract, updated_ns: int) -> OrderStat
     if not order_id or not account or side is None:
         return None
     filled, remaining, quantity = _quantities(row)
+    force = words(row.timeInForce, 20)
     kind = words(row.orderType, 40) or words(row.origOrderType, 40)
     price, stop = _positive(row.price), _positive(row.auxPrice)
     if stop is None and kind.replace(" ", "").upper() in ("STOP", "STP"):
@@ -77,7 +80,7 @@ def order_state(row: OrderRow, contract: Contract, updated_ns: int) -> OrderStat
         limit_price=price,
         stop_price=stop,
         average_price=_positive(row.avgPrice),
-        time_in_force=words(row.timeInForce, 20),
+        time_in_force=_FORCES.get(force, force),
         outside_rth=row.outsideRTH if isinstance(row.outsideRTH, bool) else None,
         reason=words(row.order_cancellation_by_system_reason),
         reference=words(row.order_ref, 80),
