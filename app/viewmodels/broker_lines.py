@@ -29,7 +29,6 @@ class LinesDesk(Protocol):
         """Return what it told."""
         ...
 
-
     @property
     def session(self) -> object | None:
         """Return its connection, None in a replay."""

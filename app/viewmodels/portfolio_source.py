@@ -117,4 +117,5 @@ def _trouble(health: BrokerHealth, ledger: Ledger, now_ns: int) -> str:
 
 def _sentence(text: str) -> str:
     text = text.strip()
+    text = text[:1].upper() + text[1:]
     return text if not text or text[-1] in ".!?" else f"{text}."

@@ -127,6 +127,8 @@ def _orders(rows: Rows, health: BrokerHealth) -> Finding:
 
 
 def _farms(rows: Rows, health: BrokerHealth) -> Finding:
+    if not is_connected(health):
+        return rows.unknown("data farms", "Not known while there is no session.")
     if not health.farms:
         return rows.unknown("data farms", "Nothing has been said of them yet.")
     broken = sorted(name for name, is_well in health.farms.items() if is_well is False)

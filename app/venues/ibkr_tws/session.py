@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -39,6 +40,7 @@ from app.venues.sleep import SleepSensor
 
 log = logging.getLogger("fathom.tws")
 
+_DOWN: Final = frozenset((LinkState.CONNECTING, LinkState.BACKOFF, LinkState.BANNED))
 _LOGGED: Final = frozenset((Severity.DEGRADED, Severity.RESTORED, Severity.CONFLICT, Severity.LOST))
 _AGAIN_S: Final = 3.0
 _IDS_TAKEN: Final = "All client ids from {} to {} are in use: close other programs on this TWS or set another id."
@@ -184,8 +186,9 @@ class TwsSession:
 
     async def _serve(self, tws: ReadOnlyTws) -> None:
         """Listen until the connection is lost."""
-        for job in (self._watch.run(tws), self._orders.run(tws), self._fills.run(tws), self._tick()):
-            self._spawn(job)
+        for part in (self._watch, self._orders, self._fills):
+            self._spawn(partial(part.run, tws))
+        self._spawn(self._tick)
         await asyncio.wait({tws.lost})
 
     async def _end(self, tws: ReadOnlyTws) -> None:
@@ -238,7 +241,10 @@ class TwsSession:
         if state is not LinkState.CONNECTING or health.state not in (LinkState.BACKOFF, LinkState.BANNED):
             health.reason, health.needs = reason, needs
         if health.state is not state:
-            health.state, health.since_ns = state, self._outbox.stamp()
+            is_down = state in _DOWN and health.state in _DOWN  # tries and pauses are one time without a connection
+            health.state = state
+            if not is_down or health.since_ns is None:
+                health.since_ns = self._outbox.stamp()
 
     def _show_live(self) -> None:
         if self._lost_ns is None:
@@ -247,15 +253,15 @@ class TwsSession:
             lost = errors.meaning(errors.CONNECTION_LOST)
             self._state(LinkState.STALE, "TWS has no connection to IBKR's servers", lost.advice)
 
-    def _spawn(self, job: Coroutine[None, None, None]) -> None:
+    def _spawn(self, job: Callable[[], Coroutine[None, None, None]]) -> None:
         task = asyncio.ensure_future(self._guarded(job))
         self._jobs.add(task)
         task.add_done_callback(self._jobs.discard)
 
-    async def _guarded(self, job: Coroutine[None, None, None]) -> None:
+    async def _guarded(self, job: Callable[[], Coroutine[None, None, None]]) -> None:
         """Run a part of the session; its failure ends the connection, never silently."""
         try:
-            await job
+            await job()
         except BrokerError as error:
             log.info("TWS: %s", error)
         except Exception:
@@ -334,7 +340,7 @@ class TwsSession:
     def on_accounts(self, accounts: tuple[str, ...]) -> None:
         """Take the accounts of the login: one may have gone while connected."""
         if self._tws is not None:
-            self._spawn(self._accounts.on_accounts(accounts))
+            self._spawn(partial(self._accounts.on_accounts, accounts))
 
     def on_message(self, request: int, code: int, text: str, contract: ib_async.Contract | None) -> None:
         """Take one of TWS' numbered messages."""
@@ -368,7 +374,7 @@ class TwsSession:
                 self._fills.hurry()
                 self._orders.on_unknown()
                 if code == errors.DATA_LOST:
-                    self._spawn(self._subscribe_again())
+                    self._spawn(self._subscribe_again)
         elif code in errors.DROPPED and tws is not None:
             if code == errors.PORT_CHANGED:
                 self._moved = f"{advice} TWS said: {text}"
