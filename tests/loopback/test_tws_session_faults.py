@@ -204,6 +204,17 @@ async def test_a_closed_port_says_so_and_is_found_soon_after_it_opens() -> None:
             assert rig.health.reconnects == 0
 
 
+async def test_the_time_without_tws_counts_from_its_loss_however_often_it_is_tried() -> None:
+    async with TwsSim() as sim, tws_rig(sim) as rig:
+        await rig.live()
+        sim.fault("restart", duration=30)
+        await rig.until(lambda: rig.health.state is LinkState.BACKOFF, "the loss")
+        since_ns = rig.health.since_ns
+        retry_ns = rig.health.retry_at_ns
+        await rig.until(lambda: rig.health.retry_at_ns not in (None, retry_ns), "another try")
+        assert rig.health.since_ns == since_ns
+
+
 async def test_wake_does_not_wait_for_the_pause() -> None:
     never = BackoffPolicy(first_s=3600.0, cap_s=3600.0)
     async with TwsSim() as sim:
