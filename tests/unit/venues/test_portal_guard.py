@@ -145,7 +145,8 @@ def test_bodies_hold_nothing_but_the_names_they_may() -> None:
 
 def sources() -> dict[str, ast.Module]:
     """Return the package's modules, parsed."""
-    return {path.name: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.glob("*.py"))}
+    paths = sorted(PACKAGE.rglob("*.py"))
+    return {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
 
 
 def imports(tree: ast.Module) -> set[str]:
