@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,9 +19,10 @@ from app.portfolio.order_events import OrderRecords
 from app.portfolio.pnl_minutes import PnlMinute
 from app.storage.database import Database
 from app.storage.minute_rows import pack_block, unpack_block
+from app.storage.row_queue import RowQueue
 from app.storage.rows import MinuteBlock
 from app.storage.spool import Spool
-from app.storage.spooled import Waiting, events_frame, minute_frame, orders_frame, pnl_frame
+from app.storage.spooled import KeyedEvent, Waiting, events_frame, minute_frame, orders_frame, pnl_frame
 from app.storage.troubles import Problem, Trouble, classify
 
 _log = logging.getLogger("fathom.storage.history")
@@ -64,35 +64,33 @@ class HistoryWriter:
         self._spool_bytes = spool_bytes
         self._spool: Spool | None = None
         self._suspect = False
-        self._minutes: deque[bytes] = deque()
-        self._events: deque[tuple[str, FeedEvent]] = deque(maxlen=_MAX_EVENTS)
-        self._metrics: deque[tuple[int, dict[str, float]]] = deque(maxlen=_MAX_METRICS)
-        self._pnl: deque[PnlMinute] = deque(maxlen=_MAX_PNL)
-        self._orders: deque[OrderRecords] = deque(maxlen=_MAX_ORDERS)
+        self._minutes: RowQueue[bytes] = RowQueue()
+        self._events: RowQueue[KeyedEvent] = RowQueue(_MAX_EVENTS)
+        self._metrics: RowQueue[tuple[int, dict[str, float]]] = RowQueue(_MAX_METRICS)
+        self._pnl: RowQueue[PnlMinute] = RowQueue(_MAX_PNL)
+        self._orders: RowQueue[OrderRecords] = RowQueue(_MAX_ORDERS)
 
     # -- any thread ----------------------------------------------------------------------------------------------
 
     def take_minute(self, block: MinuteBlock) -> None:
         """Queue a minute."""
-        self._minutes.append(pack_block(block, uuid.uuid4().hex[:12]))
+        self._minutes.take(pack_block(block, uuid.uuid4().hex[:12]))
 
     def take_event(self, event: FeedEvent) -> None:
         """Queue an event."""
-        self._events.append((uuid.uuid4().hex, event))
+        self._events.take((uuid.uuid4().hex, event))
 
     def take_metrics(self, ts_ns: int, values: dict[str, float]) -> None:
         """Queue metrics; they are not worth spooling."""
-        self._metrics.append((ts_ns, values))
+        self._metrics.take((ts_ns, values))
 
     def take_pnl(self, row: PnlMinute) -> None:
         """Queue a minute of profit and loss."""
-        self.health.dropped += len(self._pnl) == _MAX_PNL
-        self._pnl.append(row)
+        self.health.dropped += self._pnl.take(row)
 
     def take_orders(self, records: OrderRecords) -> None:
         """Queue orders and fills."""
-        self.health.dropped += len(self._orders) == _MAX_ORDERS
-        self._orders.append(records)
+        self.health.dropped += self._orders.take(records)
 
     # -- worker thread -------------------------------------------------------------------------------------------
 
@@ -152,45 +150,15 @@ class HistoryWriter:
             _log.warning("the spool folder %s cannot be used: %s", self._spool_dir, error.strerror or error)
 
     def _write_queues(self) -> None:
-        while self._minutes:
-            packed = [self._minutes[k] for k in range(min(_BATCH, len(self._minutes)))]
-            self.database.write_minutes([unpack_block(raw) for raw in packed])
-            for _ in packed:
-                self._minutes.popleft()
-            self.health.written += len(packed)
-        if self._events:
-            events = list(self._events)
-            self.database.write_events(events)
-            self._forget_events(events)
-        if self._pnl:
-            rows = list(self._pnl)
-            self.database.write_pnl(rows)
-            self._forget_pnl(rows)
-        while self._orders:
-            batch = self._orders[0]
-            self.database.write_orders(batch)
-            self._forget_orders(batch)
-        while self._metrics:
-            self.database.write_metrics(*self._metrics[0])
-            self._metrics.popleft()
+        self._minutes.pass_on(self._write_minutes, _BATCH)
+        self._events.pass_on(self.database.write_events)
+        self._pnl.pass_on(self.database.write_pnl)
+        self._orders.pass_each(self.database.write_orders)
+        self._metrics.pass_each(lambda values: self.database.write_metrics(*values))
 
-    def _forget_events(self, done: list[tuple[str, FeedEvent]]) -> None:
-        """Take events off the queue; some may have fallen off its end meanwhile."""
-        keys = {key for key, _ in done}
-        while self._events and self._events[0][0] in keys:
-            self._events.popleft()
-
-    def _forget_pnl(self, done: list[PnlMinute]) -> None:
-        """Take rows off the queue; some may have fallen off its end meanwhile."""
-        while done and self._pnl:
-            if self._pnl[0] is done[0]:
-                self._pnl.popleft()
-            done.pop(0)
-
-    def _forget_orders(self, done: OrderRecords) -> None:
-        """Take a batch off the queue, unless it has fallen off its end meanwhile."""
-        if self._orders and self._orders[0] is done:
-            self._orders.popleft()
+    def _write_minutes(self, packed: list[bytes]) -> None:
+        self.database.write_minutes([unpack_block(raw) for raw in packed])
+        self.health.written += len(packed)
 
     def _write_segment(self) -> bool:
         spool = self._spool
@@ -216,30 +184,15 @@ class HistoryWriter:
 
     def _spool_queues(self) -> None:
         """Put what waits onto the spool; without a disk for it keep a bounded part in memory."""
-        spool = self._spool
         try:
-            if spool is None:
-                spool = self._spool = Spool(self._spool_dir, self._spool_bytes)
+            spool = self._spool = self._spool or Spool(self._spool_dir, self._spool_bytes)
             before = spool.dropped
-            while self._minutes:
-                spool.append(minute_frame(self._minutes[0]))
-                self._minutes.popleft()
-            if self._events:
-                events = list(self._events)
-                spool.append(events_frame(events))
-                self._forget_events(events)
-            if self._pnl:
-                rows = list(self._pnl)
-                spool.append(pnl_frame(rows))
-                self._forget_pnl(rows)
-            while self._orders:
-                batch = self._orders[0]
-                spool.append(orders_frame(batch))
-                self._forget_orders(batch)
+            self._minutes.pass_each(lambda packed: spool.append(minute_frame(packed)))
+            self._events.pass_on(lambda events: spool.append(events_frame(events)))
+            self._pnl.pass_on(lambda rows: spool.append(pnl_frame(rows)))
+            self._orders.pass_each(lambda records: spool.append(orders_frame(records)))
             self.health.dropped += spool.dropped - before
             self.health.spooled = spool.count
         except OSError as error:
             _log.warning("the spool cannot take minutes: %s", error.strerror or error)
-            while len(self._minutes) > _MAX_IN_MEMORY:
-                self._minutes.popleft()
-                self.health.dropped += 1
+            self.health.dropped += self._minutes.shrink(_MAX_IN_MEMORY)
