@@ -10,7 +10,9 @@ import socket
 import subprocess
 import tempfile
 import time
+import uuid
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -142,6 +144,12 @@ class PostgresServer:
         """Return the URL of a database; `user` may hold a password after a colon."""
         return f"postgresql+psycopg://{user}@127.0.0.1:{self._port}/{database}"
 
+    def new_database(self) -> str:
+        """Create an empty database and return its name."""
+        name = f"d{uuid.uuid4().hex[:12]}"
+        self.query("postgres", f"CREATE DATABASE {name}")
+        return name
+
     def query(self, database: str, statement: str) -> list[tuple[object, ...]]:
         """Return the rows of a statement that is asked past the program."""
         with psycopg.connect(
@@ -165,3 +173,14 @@ class PostgresServer:
             cwd=self.folder,
             user=self._user,
         )
+
+
+@contextlib.contextmanager
+def running_postgres() -> Iterator[PostgresServer]:
+    """Start a cluster; end it and delete its files afterwards."""
+    made = PostgresServer()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.remove()

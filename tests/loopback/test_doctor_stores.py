@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
-from servers import PostgresServer, RedisServer, free_port
+from servers import PostgresServer, RedisServer, free_port, running_postgres
 
 from app.services.doctor_checks import stores
 from app.services.doctor_checks.finding import Finding, State
@@ -173,17 +172,12 @@ async def test_a_url_that_cannot_be_meant_is_said_without_its_password(url: str,
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[PostgresServer]:
-    made = PostgresServer()
-    try:
-        made.start()
+    with running_postgres() as made:
         yield made
-    finally:
-        made.remove()
 
 
 async def test_postgresql_is_looked_at_without_making_anything(postgres: PostgresServer, tmp_path: Path) -> None:
-    name = f"d{uuid.uuid4().hex[:12]}"
-    postgres.query("postgres", f"CREATE DATABASE {name}")
+    name = postgres.new_database()
     empty = await database_rows(postgres.url(name), tmp_path / "x")
     assert {row.state for row in empty.values()} == {State.OK}
     assert empty["connection"].cause.startswith("PostgreSQL ")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers import PostgresServer
+from servers import PostgresServer, running_postgres
 
 from app.domain.clock import SystemClock
 from app.domain.errors import StorageError
@@ -20,12 +19,8 @@ START_MS = 1_795_000_020_000
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    made = PostgresServer()
-    try:
-        made.start()
+    with running_postgres() as made:
         yield made
-    finally:
-        made.remove()
 
 
 def minute(number: int, daily: float | None = 1.5) -> PnlMinute:
@@ -41,8 +36,7 @@ def minute(number: int, daily: float | None = 1.5) -> PnlMinute:
 
 
 async def test_minutes_survive_a_server_that_goes_away(server: PostgresServer, tmp_path: Path) -> None:
-    name = f"d{uuid.uuid4().hex[:12]}"
-    server.query("postgres", f"CREATE DATABASE {name}")
+    name = server.new_database()
     history = History(server.url(name), tmp_path / "spool", SystemClock(), retry_s=(0.05,))
     await history.open()
     try:

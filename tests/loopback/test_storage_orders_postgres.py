@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from servers import PostgresServer
+from servers import PostgresServer, running_postgres
 
 from app.domain.clock import SystemClock
 from app.storage.history import History
@@ -28,19 +27,13 @@ from order_checks import (  # shared with the unit tests of the stores
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    made = PostgresServer()
-    try:
-        made.start()
+    with running_postgres() as made:
         yield made
-    finally:
-        made.remove()
 
 
 @pytest.fixture
 async def history(server: PostgresServer, tmp_path: Path) -> AsyncIterator[History]:
-    name = f"d{uuid.uuid4().hex[:12]}"
-    server.query("postgres", f"CREATE DATABASE {name}")
-    made = History(server.url(name), tmp_path / "spool", SystemClock(), retry_s=(0.05,))
+    made = History(server.url(server.new_database()), tmp_path / "spool", SystemClock(), retry_s=(0.05,))
     await made.open()
     assert made.health.state == "ok", made.health.reason
     yield made

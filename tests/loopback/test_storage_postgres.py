@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from servers import PostgresServer
+from servers import PostgresServer, running_postgres
 from sqlalchemy import inspect
 
 from app.domain.clock import SystemClock
@@ -29,20 +28,14 @@ from blocks import MINUTE_MS, minute_block  # shared with the unit tests of the 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    made = PostgresServer()
-    try:
-        made.start()
+    with running_postgres() as made:
         yield made
-    finally:
-        made.remove()
 
 
 @pytest.fixture
 def name(server: PostgresServer) -> str:
     """Create an empty database and return its name."""
-    made = f"d{uuid.uuid4().hex[:12]}"
-    server.query("postgres", f"CREATE DATABASE {made}")
-    return made
+    return server.new_database()
 
 
 class Run:
