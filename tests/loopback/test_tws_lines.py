@@ -7,12 +7,14 @@ import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import pytest
 from tws_rig import Rig, framed, stand_in, tws_rig
 
 from app.domain.account import LineRefused
 from app.domain.contracts import Contract
 from app.domain.health import LinkState
 from app.domain.quotes import DataKind, QuoteField
+from app.venues.broker import BrokerError
 from app.venues.ibkr_tws.lines import GENERIC_TICKS
 
 AAPL = Contract(con_id=265598, symbol="AAPL")
@@ -264,3 +266,26 @@ async def test_the_port_tws_moved_to_is_named() -> None:
         await rig.until(lambda: "nothing listens" in rig.health.reason, "the closed port")
         assert "7497" in rig.health.needs
         assert "ibkr.tws.port" in rig.health.needs
+
+
+async def test_an_answer_that_comes_too_late_is_no_complaint_and_the_question_can_be_asked_again() -> None:
+    waiting: list[str] = []
+
+    def on_details(send: Send, request: str) -> None:
+        waiting.append(request)
+        for asked in waiting if len(waiting) > 1 else []:
+            send(
+                *(10, asked, "KO", "STK", "", 0, "", "SMART", "USD", "KO", "KO", "KO", KO.con_id, 0.01, "", "LMT"),
+                *("SMART", 1, 0, "COCA-COLA", "NYSE", "", "", "", "", "US/Eastern", "", "", "", 0, 0, 1, "", "", ""),
+                *("", "", 1, 1, 100),
+            )
+            send(52, 1, asked)
+
+    async with literal(lambda *_: None, timeout_s=0.2) as (tws, rig):
+        tws.on_details = on_details
+        with pytest.raises(BrokerError, match=r"contract details within 0\.2 s"):
+            await rig.session.details(KO)
+        details = await rig.session.details(KO)
+        assert details.contract.name == "COCA-COLA"
+        assert rig.complaints == []
+        assert rig.health.bad_messages == 0

@@ -26,7 +26,7 @@ from app.venues.ibkr_tws.convert_quotes import TickerReader
 from app.venues.ibkr_tws.options import TwsOptions
 from app.venues.ibkr_tws.outbox import Outbox
 from app.venues.ibkr_tws.questions import Questions
-from app.venues.ibkr_tws.readonly import ReadOnlyTws
+from app.venues.ibkr_tws.readonly import ReadOnlyTws, TwsRefused
 
 GENERIC_TICKS: Final = {
     SecType.STOCK: "100,101,104,106,165,233,236",
@@ -37,6 +37,7 @@ GENERIC_TICKS: Final = {
 """What is asked for besides prices: volumes and interest of options, volatilities, 52 weeks, last trades, shortable."""
 _HOLD_S: Final = 600.0
 _SHORT_HOLD_S: Final = 60.0
+_SILENT_HOLD_S: Final = 5.0
 _REPEAT_S: Final = 3.0
 _REMEMBERED: Final = 2000
 _PRICES: Final = frozenset((QuoteField.BID, QuoteField.ASK, QuoteField.LAST, QuoteField.CLOSE, QuoteField.MARK))
@@ -193,8 +194,10 @@ class Lines:
         """Learn the exchange of a contract, then open its line if it is still wanted."""
         try:
             await self._questions.routed(contract)
+        except TwsRefused as refused:
+            self._hold(contract.con_id, refused.code, str(refused), _HOLD_S)
         except BrokerError as error:
-            self._hold(contract.con_id, errors.NO_CONTRACT, str(error), _SHORT_HOLD_S)
+            self._hold(contract.con_id, 0, str(error), _SILENT_HOLD_S)
         finally:
             self._routing.pop(contract.con_id, None)
         self._sync()
@@ -203,7 +206,7 @@ class Lines:
         """Look for another place where quotes of a contract can be asked for; without one it is refused."""
         try:
             if await self._questions.elsewhere(contract, errors.NO_CONTRACT) is None:
-                self._hold(contract.con_id, errors.NO_CONTRACT, text, _HOLD_S)
+                self._hold(contract.con_id, errors.NO_CONTRACT, _reason(errors.NO_CONTRACT, text), _HOLD_S)
         finally:
             self._routing.pop(contract.con_id, None)
         self._sync()
@@ -260,15 +263,13 @@ class Lines:
         line = self._lines.get(con_id)
         if line is not None:
             self._close(line)
-        self._hold(con_id, code, text, hold_s)
+        self._hold(con_id, code, _reason(code, text), hold_s)
         self._health.lines_open = len(self._lines)
 
-    def _hold(self, con_id: int, code: int, text: str, hold_s: float) -> None:
+    def _hold(self, con_id: int, code: int, reason: str, hold_s: float) -> None:
         self._refused[con_id] = (code, self._clock.monotonic_ns() + int(hold_s * NS_PER_S))
         while len(self._refused) > _REMEMBERED:
             self._refused.pop(next(iter(self._refused)))
-        said = errors.notice(code, text)
-        reason = f"{said.advice} (TWS {code}: {said.text})"
         self._outbox.put(LineRefused(con_id, code, reason, limit=code == errors.LINES_USED_UP))
 
     # -- quotes ----------------------------------------------------------------------------------------------------
@@ -304,3 +305,8 @@ class Lines:
         for con_id in held:
             del self._refused[con_id]
         self._sync()
+
+
+def _reason(code: int, text: str) -> str:
+    said = errors.notice(code, text)
+    return f"{said.advice} (TWS {code}: {said.text})"

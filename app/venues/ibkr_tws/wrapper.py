@@ -7,6 +7,7 @@ say of their end, warnings of orders, the list of accounts when it changes, and 
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import Any, Final, Protocol
 
 import ib_async
@@ -16,6 +17,7 @@ from app.venues.ibkr_tws.numbers import UNSET_DOUBLE
 
 _READ_ONLY: Final = 321
 _WARNINGS_KEPT: Final = 2000
+_LATE: Final = 200
 
 Completed = tuple[ib_async.Contract, ib_async.Order, ib_async.OrderState]
 
@@ -43,6 +45,7 @@ class ReadingWrapper(Wrapper):
         self.listener = listener
         self.completed: list[Completed] = []
         self.warnings: dict[int, str] = {}
+        self._late: deque[int] = deque()
         super().__init__(ib)
 
     def managedAccounts(self, accountsList: str) -> None:
@@ -103,7 +106,13 @@ class ReadingWrapper(Wrapper):
             )
 
     def forget(self, key: object) -> None:
-        """Give a question up that was not answered in time."""
-        self._futures.pop(key, None)
+        """Let go of a question, answered or not. The base has no place for an answer that comes late and complains of
+        it, so that one is kept for a while for the latest that were not answered."""
+        unanswered = self._futures.pop(key, None) is not None
         self._results.pop(key, None)
         self._reqId2Contract.pop(key, None)  # type: ignore[call-overload]
+        if unanswered and isinstance(key, int):
+            self._results[key] = []
+            self._late.append(key)
+            if len(self._late) > _LATE:
+                self._results.pop(self._late.popleft(), None)
