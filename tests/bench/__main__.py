@@ -13,7 +13,18 @@ import platform
 import subprocess
 import sys
 
-BENCHES = ("books", "200_books", "venues", "storage", "charts", "window", "scanner", "scanner_table", "server")
+BENCHES = (
+    "books",
+    "200_books",
+    "venues",
+    "storage",
+    "charts",
+    "window",
+    "scanner",
+    "scanner_table",
+    "server",
+    "broker",
+)
 
 
 def main() -> int:
