@@ -17,7 +17,7 @@ from app.domain.ids import Market
 from app.sim.answers import Answer
 from app.sim.bybit.books import WindowState
 from app.sim.bybit.contracts import build_catalogue
-from app.sim.bybit.control import ControlDesk
+from app.sim.bybit.control import control_desk
 from app.sim.bybit.faults import OF_BOOKS, OF_REST, Fault, make_fault
 from app.sim.bybit.gateway import Gateway
 from app.sim.bybit.options import BybitSimOptions
@@ -49,7 +49,7 @@ class BybitSim(Simulator[Fault]):
         self.gateways = {market: Gateway(venue, options.limits) for market, venue in self.venues.items()}
         self.desk = RestDesk(self.venues, now_s, ban_s=options.ban_s)
         self._rest = HttpServer(self._on_rest, json_kind="application/json; charset=utf-8")
-        desk = ControlDesk(self.venues, fault=self.fault, state=self.state, pause=self._set_paused)
+        desk = control_desk(self.venues, fault=self.fault, state=self.state, pause=self._set_paused)
         self._control = HttpServer(desk.answer)
         self._next_burst = 0
 

@@ -16,7 +16,7 @@ from app.sim import portal, tws
 from app.sim.fault_text import FaultError, TimedFault
 from app.sim.http import HttpServer
 from app.sim.ibkr.world import World
-from app.sim.portal.control import ControlDesk
+from app.sim.portal.control import control_desk
 from app.sim.portal.faults import FAULTS as PORTAL_FAULTS
 from app.sim.portal.faults import Fault as PortalFault
 from app.sim.portal.faults import make_fault as make_portal_fault
@@ -137,7 +137,7 @@ class BothSim(Simulator[BothFault]):
         )
         self.tws = tws.TwsSim(replace(options.tws, auto=options.auto), world=self.world, now_s=now_s)
         self.portal = portal.PortalSim(replace(options.portal, auto=options.auto), self.world, now_s=now_s)
-        desk = ControlDesk(
+        desk = control_desk(
             self.world,
             fault=self.fault,
             state=self.state,

@@ -1,10 +1,23 @@
-"""What the simulated account really holds, as one JSON object: what tests and people compare a screen with."""
+"""What the simulated account really holds, as JSON objects: what tests and people compare a screen with."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 
+from app.sim.command_desk import Action, Values
 from app.sim.ibkr.world import World
+
+
+def truth_actions(world: World) -> dict[str, Action]:
+    """Return what the control addresses of both simulators answer from the account."""
+
+    def truth(values: Values) -> dict[str, object]:
+        return truth_of(world, str(values.get("account") or next(iter(world.books.accounts))))
+
+    def quote(values: Values) -> dict[str, object]:
+        return asdict(world.quote(int(str(values.get("con_id", "0")))))
+
+    return {"GET /truth": truth, "GET /quote": quote}
 
 
 def truth_of(world: World, account: str) -> dict[str, object]:

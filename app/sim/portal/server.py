@@ -16,7 +16,7 @@ from app.domain.errors import FathomError
 from app.sim.http import HttpServer
 from app.sim.ibkr import Changes, World
 from app.sim.portal.certificates import kept_certificate, make_certificate, server_context
-from app.sim.portal.control import ControlDesk
+from app.sim.portal.control import control_desk
 from app.sim.portal.faults import Fault, make_fault
 from app.sim.portal.hub import Hub
 from app.sim.portal.marketdata import SnapshotDesk
@@ -112,7 +112,7 @@ class PortalSim(Simulator[Fault]):
         )
         self._port = options.port
         self._troubles = Troubles(self.world, self.hub, self.desk, self._web, context, certificate, reopen=self._reopen)
-        control = ControlDesk(
+        control = control_desk(
             self.world,
             fault=self.fault,
             state=self.state,

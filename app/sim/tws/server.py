@@ -15,7 +15,7 @@ from app.domain.errors import FathomError
 from app.sim.http import HttpServer
 from app.sim.ibkr.world import Changes, World
 from app.sim.running import Simulator, run
-from app.sim.tws.control import ControlDesk
+from app.sim.tws.control import control_desk
 from app.sim.tws.faults import Fault, make_fault
 from app.sim.tws.gateway import Gateway, SimRequest
 from app.sim.tws.options import TwsSimOptions
@@ -60,7 +60,7 @@ class TwsSim(Simulator[Fault]):
         )
         self.gateway = Gateway(self.world, options, lambda: now_s() + self._upsets.skew_s)
         self._upsets = Upsets(self.gateway)
-        desk = ControlDesk(self.world, fault=self.fault, state=self.state, pause=self._set_paused)
+        desk = control_desk(self.world, fault=self.fault, state=self.state, pause=self._set_paused)
         self._control = HttpServer(desk.answer)
 
     async def _open(self) -> None:
