@@ -6,7 +6,7 @@ What faults there are and what arguments mean is each venue's own matter (`fault
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -75,3 +75,36 @@ def check_name(name: str, names: Mapping[str, object]) -> None:
     """Raise FaultError unless there is such a fault."""
     if name not in names:
         raise FaultError(f"expected one of {', '.join(names)}, was {name!r}")
+
+
+def read_count(key: str, text: str, most: int, expected: str) -> int:
+    """Return a whole number from 1 on; `expected` tells what it may be."""
+    try:
+        number = int(text)
+        if not 1 <= number <= most:
+            raise ValueError(expected)
+    except ValueError as error:
+        raise _unusable(key, text, error) from None
+    return number
+
+
+def read_seconds(key: str, text: str, least: float = 0.0) -> float:
+    """Return seconds."""
+    try:
+        seconds = float(text)
+        if not least <= seconds < 1e9:
+            raise ValueError("0 or more")
+    except ValueError as error:
+        raise _unusable(key, text, error) from None
+    return seconds
+
+
+def read_kind(text: str, kinds: Collection[str], what: str) -> str:
+    """Return a kind of `what` there is."""
+    if text not in kinds:
+        raise FaultError(f"expected a kind of {what} among {', '.join(kinds)}, was {text!r}")
+    return text
+
+
+def _unusable(key: str, text: str, error: ValueError) -> FaultError:
+    return FaultError(f"expected a usable {key}, was {text!r} ({error})")

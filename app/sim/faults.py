@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from app.domain.ids import Market
 from app.sim import encoders
 from app.sim.book import Changes, SimBook
-from app.sim.fault_text import FaultError, TimedFault, check_name, read_timed, read_words
+from app.sim.fault_text import FaultError, TimedFault, check_name, read_kind, read_timed, read_words
 
 GARBAGE_KINDS = ("malformed", "truncated", "nan", "negative", "text", "unknown", "huge")
 HUGE_FRAME_BYTES = 5 * 1024 * 1024
@@ -83,9 +83,7 @@ def _read_argument(key: str, value: object) -> object:
     if key == "symbol":
         return text.upper()
     if key == "kind":
-        if text not in GARBAGE_KINDS:
-            raise FaultError(f"expected a kind of garbage among {', '.join(GARBAGE_KINDS)}, was {text!r}")
-        return text
+        return read_kind(text, GARBAGE_KINDS, "garbage")
     raise FaultError(f"expected an argument among market, symbol, kind, {', '.join(sorted(NUMBERS))}, was {key!r}")
 
 

@@ -7,7 +7,16 @@ from dataclasses import dataclass, replace
 
 from app.domain.ids import Market
 from app.sim.bybit.contracts import MARKETS
-from app.sim.fault_text import FaultError, TimedFault, check_name, read_timed, read_words
+from app.sim.fault_text import (
+    FaultError,
+    TimedFault,
+    check_name,
+    read_count,
+    read_kind,
+    read_seconds,
+    read_timed,
+    read_words,
+)
 
 BAD_FRAMES = ("malformed", "truncated", "nan", "negative", "text", "unknown", "binary")
 TOPIC_KINDS = ("tickers", "orderbook", "publicTrade", "allLiquidation")
@@ -74,28 +83,17 @@ def make_fault(name: str, **arguments: object) -> Fault:
 
 
 def _read_argument(key: str, text: str) -> object:
-    try:
-        if key in ("count", "size"):
-            number = int(text)
-            if not 1 <= number <= 1 << 27:
-                raise ValueError("at least 1")
-            return number
-        if key == "duration":
-            seconds = float(text)
-            if not 0.0 <= seconds < 1e9:
-                raise ValueError("0 or more")
-            return seconds
-    except ValueError as error:
-        raise FaultError(f"expected a usable {key}, was {text!r} ({error})") from None
+    if key in ("count", "size"):
+        return read_count(key, text, 1 << 27, "at least 1")
+    if key == "duration":
+        return read_seconds(key, text)
+    if key == "kind":
+        return read_kind(text, BAD_FRAMES, "bad frame")
     if key == "market":
         return None if text in ("both", "all") else read_market(text)
     if key == "symbol":
         return text.upper()
     if key == "topic":
-        return text
-    if key == "kind":
-        if text not in BAD_FRAMES:
-            raise FaultError(f"expected a kind of bad frame among {', '.join(BAD_FRAMES)}, was {text!r}")
         return text
     raise FaultError(f"expected an argument among market, symbol, kind, topic, duration, count, size, was {key!r}")
 

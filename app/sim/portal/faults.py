@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from app.sim.fault_text import FaultError, TimedFault, check_name, read_timed, read_words
+from app.sim.fault_text import (
+    FaultError,
+    TimedFault,
+    check_name,
+    read_count,
+    read_kind,
+    read_seconds,
+    read_timed,
+    read_words,
+)
 
 BAD_FRAMES = ("malformed", "truncated", "array", "text", "unknown", "binary", "values")
 
@@ -53,23 +62,12 @@ def make_fault(name: str, **arguments: object) -> Fault:
 
 
 def _read_argument(key: str, text: str) -> object:
-    try:
-        if key == "count":
-            number = int(text)
-            if not 1 <= number <= 10_000:
-                raise ValueError("1 to 10000")
-            return number
-        if key in ("duration", "delay"):
-            seconds = float(text)
-            if not 0.0 <= seconds < 1e9:
-                raise ValueError("0 or more")
-            return seconds
-    except ValueError as error:
-        raise FaultError(f"expected a usable {key}, was {text!r} ({error})") from None
+    if key == "count":
+        return read_count(key, text, 10_000, "1 to 10000")
+    if key in ("duration", "delay"):
+        return read_seconds(key, text)
     if key == "kind":
-        if text not in BAD_FRAMES:
-            raise FaultError(f"expected a kind of bad frame among {', '.join(BAD_FRAMES)}, was {text!r}")
-        return text
+        return read_kind(text, BAD_FRAMES, "bad frame")
     raise FaultError(f"expected an argument among kind, duration, delay, count, was {key!r}")
 
 

@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.sim.ibkr.world import LIVE_ACCOUNT, PAPER_ACCOUNT
+from app.sim.ibkr.options import account_values, add_account_arguments, add_begin_arguments, add_hours_argument
+from app.sim.ibkr.world import PAPER_ACCOUNT
 from app.sim.portal.faults import FAULTS, Fault, read_fault
 from app.sim.portal.pacing import PortalLimits
-from app.sim.run_options import OptionsError, RunOptions
-
-FASTEST_RATE = 20.0
-SECOND_ACCOUNT = "DU7654321"
+from app.sim.run_options import OptionsError, RunOptions, add_fault_arguments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,24 +48,11 @@ class PortalSimOptions(RunOptions[Fault]):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the simulator's options to a command."""
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument(
-        "--port", type=int, default=0, help="port of https and wss; the control address takes the next one (0: any)"
-    )
-    parser.add_argument("--seed", type=int, default=1, help="equal seeds give equal markets (default: %(default)s)")
-    parser.add_argument("--rate", type=float, default=1.0, help="how busy orders are (default: %(default)s)")
-    parser.add_argument("--two-accounts", action="store_true", help="let the login have a second account")
-    parser.add_argument("--live", action="store_true", help=f"call the account {LIVE_ACCOUNT}, as a live one")
-    parser.add_argument("--market-hours", action="store_true", help="let quotes rest outside trading hours")
+    add_begin_arguments(parser, "port of https and wss; the control address takes the next one")
+    add_account_arguments(parser)
+    add_hours_argument(parser)
     add_portal_arguments(parser)
-    parser.add_argument(
-        "--fault",
-        action="append",
-        default=[],
-        metavar="NAME[:ARG[,ARG]]@SECONDS",
-        help=f"let something go wrong, e.g. drop@5 or penalty:20@10; names: {', '.join(FAULTS)}",
-    )
-    parser.add_argument("--die-with-stdin", action="store_true", help="end when standard input is closed")
+    add_fault_arguments(parser, "drop@5 or penalty:20@10", FAULTS)
 
 
 def add_portal_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,21 +87,4 @@ def portal_values(args: argparse.Namespace) -> dict[str, Any]:
 
 def options_from(args: argparse.Namespace) -> PortalSimOptions:
     """Return options from parsed arguments; raise OptionsError or FaultError with a clear sentence."""
-    if not 0 <= args.port <= 65_534:
-        raise OptionsError(f"expected a port from 0 to 65534, was {args.port}")
-    if args.seed < 0:
-        raise OptionsError(f"expected a seed of 0 or more, was {args.seed}")
-    if not 0.0 <= args.rate <= FASTEST_RATE:
-        raise OptionsError(f"expected a rate from 0 to {FASTEST_RATE:g}, was {args.rate:g}")
-    first = LIVE_ACCOUNT if args.live else PAPER_ACCOUNT
-    return PortalSimOptions(
-        host=args.host,
-        port=args.port,
-        seed=args.seed,
-        rate=args.rate,
-        faults=tuple(read_fault(text) for text in args.fault),
-        die_with_stdin=args.die_with_stdin,
-        accounts=(first, SECOND_ACCOUNT) if args.two_accounts else (first,),
-        always_open=not args.market_hours,
-        **portal_values(args),
-    )
+    return PortalSimOptions(**account_values(args, read_fault), **portal_values(args))

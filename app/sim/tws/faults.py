@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from app.sim.fault_text import FaultError, TimedFault, check_name, read_timed, read_words
+from app.sim.fault_text import (
+    FaultError,
+    TimedFault,
+    check_name,
+    read_count,
+    read_kind,
+    read_seconds,
+    read_timed,
+    read_words,
+)
 from app.sim.tws.wire import UNSET_DOUBLE, frame
 
 FAULTS: dict[str, tuple[str, ...]] = {
@@ -71,23 +80,12 @@ def make_fault(name: str, **arguments: object) -> Fault:
 
 
 def _read_argument(key: str, text: str) -> object:
-    try:
-        if key == "count":
-            number = int(text)
-            if not 1 <= number <= 1000:
-                raise ValueError("1 to 1000")
-            return number
-        if key in ("duration", "seconds"):
-            seconds = float(text)
-            if not (0.0 if key == "duration" else -1e6) <= seconds < 1e9:
-                raise ValueError("0 or more")
-            return seconds
-    except ValueError as error:
-        raise FaultError(f"expected a usable {key}, was {text!r} ({error})") from None
+    if key == "count":
+        return read_count(key, text, 1000, "1 to 1000")
+    if key in ("duration", "seconds"):
+        return read_seconds(key, text, 0.0 if key == "duration" else -1e6)
     if key == "kind":
-        if text not in GARBAGE:
-            raise FaultError(f"expected a kind of garbage among {', '.join(GARBAGE)}, was {text!r}")
-        return text
+        return read_kind(text, GARBAGE, "garbage")
     if key == "symbol":
         return text.upper()
     if key == "account":
