@@ -238,7 +238,7 @@ async def test_earlier_days_are_read_from_the_store(make) -> None:
     panel.bar.period.setCurrentIndex(panel.bar.period.findData(Period.WEEK.value))
     panel.bar.period.activated.emit(0)
     panel.refresh(rig.now_ns)
-    for work in panel._spawn.work:
+    for work in panel._work._spawn.work:
         await work
     panel.refresh(rig.now_ns)
     assert ids(panel) == ["1"]
@@ -252,7 +252,7 @@ def test_a_day_can_be_chosen(make) -> None:
     assert panel.bar.day.isVisibleTo(panel)
     panel.bar.day.setDate(panel.bar.day.date().addDays(-3))
     assert panel.model.filter.day == panel.bar.day.date().toPython()
-    for work in panel._spawn.work:
+    for work in panel._work._spawn.work:
         work.close()
 
 

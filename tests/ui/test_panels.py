@@ -300,7 +300,7 @@ def test_cards_show_every_counter_in_words(feeds: FeedsPanel, market: FakeMarket
         market.step(500)
         refresh(feeds, market)
     card = feeds._cards["binance.usdm"]
-    words = {value.accessibleName(): value.text() for value in card._values}
+    words = {value.accessibleName(): value.text() for value in card._facts._values}
     assert words["Messages"] == "2,000 /s"
     assert words["Gaps"] == "1"
     assert words["Weight"] == "1,240/2,400"

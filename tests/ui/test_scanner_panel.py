@@ -325,7 +325,7 @@ def test_a_click_on_an_event_chooses_its_row(scene: Scene) -> None:
     scene.market.happen(PERP, "TON", EventKind.NEW_LOW, "new low 5.1")
     scene.frame()
     events = scene.panel.events
-    assert events.items.fields(0)[1:] == ("TON", "Hyperliq. FUT", "▼LOW  new low 5.1")
+    assert events.items.cells(0)[1:] == ("TON", "Hyperliq. FUT", "▼LOW  new low 5.1")
     events.table.clicked.emit(events.items.index(0, 0))
     assert scene.panel.chosen_row == scene.row(PERP, "TON")
     assert scene.links.current("A") == "TONUSDT"

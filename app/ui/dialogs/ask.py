@@ -10,12 +10,17 @@ import asyncio
 import csv
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox, QWidget
+
+from app.domain.units import NS_PER_S
+
+CSV_FILES = "CSV files (*.csv)"
 
 
 async def finished(dialog: QDialog) -> int:
@@ -79,6 +84,25 @@ async def file_to_save(parent: QWidget | None, title: str, suggested: str, kind:
     chosen = await finished(dialog)
     files = dialog.selectedFiles()
     return Path(files[0]) if chosen == QDialog.DialogCode.Accepted.value and files else None
+
+
+async def save_file(
+    parent: QWidget | None, title: str, suggested: str, kind: str, write: Callable[[Path], None]
+) -> None:
+    """Ask where to save and write there; tell when that fails."""
+    path = await file_to_save(parent, title, suggested, kind)
+    if path is None:
+        return
+    try:
+        write(path)
+    except OSError as error:
+        await tell(parent, title, f"The file could not be written: {error}")
+
+
+async def save_csv(parent: QWidget | None, title: str, what: str, at_ns: int, text: str) -> None:
+    """Ask where to save a table and write it; what and at_ns (UTC) become its name."""
+    moment = datetime.fromtimestamp(at_ns // NS_PER_S, UTC).strftime("%Y%m%d-%H%M%S")
+    await save_file(parent, title, f"fathom-{what}-{moment}.csv", CSV_FILES, lambda path: write_text(path, text))
 
 
 async def text_line(parent: QWidget | None, title: str, label: str, text: str = "") -> str | None:

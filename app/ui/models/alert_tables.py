@@ -5,124 +5,84 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
-from PySide6.QtGui import QBrush, QColor
+from PySide6.QtCore import Qt
 
 from app.scanner.alerts import Firing
-from app.ui import theme, zone
+from app.ui import zone
+from app.ui.models.rows import DISPLAY, Index, RowsTable
 from app.viewmodels import formats
 from app.viewmodels.alerts import RuleLine
 
-_Index = QModelIndex | QPersistentModelIndex
-
-_DISPLAY: Final = int(Qt.ItemDataRole.DisplayRole)
 _CHECK: Final = int(Qt.ItemDataRole.CheckStateRole)
-_FOREGROUND: Final = int(Qt.ItemDataRole.ForegroundRole)
-_TIP: Final = int(Qt.ItemDataRole.ToolTipRole)
-RULE_HEADER: Final = ("Alert", "Asks for", "State", "Last fired")
-FIRING_HEADER: Final = ("Time", "Alert", "What happened")
 
 
-class _Table(QAbstractTableModel):
-    header: tuple[str, ...] = ()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.restyle()
-
-    def restyle(self) -> None:
-        """Take the colours of the present theme."""
-        look = theme.current()
-        self.muted, self.bad = QBrush(QColor(look.muted)), QBrush(QColor(look.bad))
-
-    def columnCount(self, parent: _Index | None = None) -> int:
-        """Return the number of columns."""
-        return 0 if parent is not None and parent.isValid() else len(self.header)
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = _DISPLAY) -> Any:
-        """Return the words of the header."""
-        return self.header[section] if orientation is Qt.Orientation.Horizontal and role == _DISPLAY else None
-
-
-class RuleTable(_Table):
+class RuleTable(RowsTable[RuleLine]):
     """The rules; the first column switches them. toggle: takes a rule's id and whether it is to be on."""
 
-    header = RULE_HEADER
+    header = ("Alert", "Asks for", "State", "Last fired")
 
     def __init__(self, toggle: Callable[[str, bool], None]) -> None:
         super().__init__()
         self._toggle = toggle
-        self.lines: list[RuleLine] = []
 
     def show_lines(self, lines: list[RuleLine]) -> None:
         """Take the rules."""
-        if [line.rule.id for line in lines] != [line.rule.id for line in self.lines]:
-            self.beginResetModel()
-            self.lines = lines
-            self.endResetModel()
-        elif lines != self.lines:
-            self.lines = lines
-            self.dataChanged.emit(self.index(0, 0), self.index(len(lines) - 1, len(self.header) - 1))
+        if lines != self.rows:
+            self.show_rows(lines, same=[line.rule.id for line in lines] == [line.rule.id for line in self.rows])
 
-    def rowCount(self, parent: _Index | None = None) -> int:
-        """Return the number of rules."""
-        return 0 if parent is not None and parent.isValid() else len(self.lines)
+    def cells(self, row: int) -> tuple[str, ...]:
+        """Return the texts of a rule."""
+        line = self.rows[row]
+        last = formats.UNKNOWN if line.last_ns is None else formats.clock_text(line.last_ns, zone.current())
+        return line.rule.name, line.what, line.state, last
 
-    def flags(self, index: _Index) -> Qt.ItemFlag:
+    def tone(self, row: int, column: int) -> str:
+        """Return the colour of a rule: it is at fault, off, or on."""
+        line = self.rows[row]
+        return "bad" if line.fault else "" if line.rule.enabled else "muted"
+
+    def tip(self, row: int) -> str:
+        """Return what is wrong with a rule, or what it asks for."""
+        line = self.rows[row]
+        return line.fault or f"{line.rule.name}\n{line.what}"
+
+    def flags(self, index: Index) -> Qt.ItemFlag:
         """Let the first column be ticked."""
         flags = super().flags(index)
         return flags | Qt.ItemFlag.ItemIsUserCheckable if index.column() == 0 else flags
 
-    def data(self, index: _Index, role: int = _DISPLAY) -> Any:
-        """Return what a cell shows."""
-        line = self.lines[index.row()]
-        if role == _DISPLAY:
-            last = formats.UNKNOWN if line.last_ns is None else formats.clock_text(line.last_ns, zone.current())
-            return (line.rule.name, line.what, line.state, last)[index.column()]
+    def data(self, index: Index, role: int = DISPLAY) -> Any:
+        """Return what a cell shows or says, and whether a rule is ticked."""
         if role == _CHECK and index.column() == 0:
-            return Qt.CheckState.Checked if line.rule.enabled else Qt.CheckState.Unchecked
-        if role == _FOREGROUND:
-            return self.bad if line.fault else None if line.rule.enabled else self.muted
-        if role == _TIP:
-            return line.fault or f"{line.rule.name}\n{line.what}"
-        return None
+            return Qt.CheckState.Checked if self.rows[index.row()].rule.enabled else Qt.CheckState.Unchecked
+        return super().data(index, role)
 
-    def setData(self, index: _Index, value: Any, role: int = _DISPLAY) -> bool:
+    def setData(self, index: Index, value: Any, role: int = DISPLAY) -> bool:
         """Switch a rule."""
         if role != _CHECK or index.column() != 0:
             return False
-        self._toggle(self.lines[index.row()].rule.id, Qt.CheckState(value) is Qt.CheckState.Checked)
+        self._toggle(self.rows[index.row()].rule.id, Qt.CheckState(value) is Qt.CheckState.Checked)
         return True
 
 
-class FiringTable(_Table):
+class FiringTable(RowsTable[Firing]):
     """The history, newest first."""
 
-    header = FIRING_HEADER
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.firings: list[Firing] = []
+    header = ("Time", "Alert", "What happened")
 
     def show_firings(self, firings: list[Firing]) -> None:
         """Take the history."""
-        self.beginResetModel()
-        self.firings = firings
-        self.endResetModel()
+        self.show_rows(firings, same=False)
 
-    def rowCount(self, parent: _Index | None = None) -> int:
-        """Return the number of firings."""
-        return 0 if parent is not None and parent.isValid() else len(self.firings)
-
-    def fields(self, row: int) -> tuple[str, str, str]:
+    def cells(self, row: int) -> tuple[str, ...]:
         """Return time, rule and words of a row."""
-        firing = self.firings[row]
+        firing = self.rows[row]
         return formats.clock_text(firing.ts_ns, zone.current()), firing.rule, firing.text
 
-    def data(self, index: _Index, role: int = _DISPLAY) -> Any:
-        """Return what a cell shows."""
-        if role == _DISPLAY:
-            return self.fields(index.row())[index.column()]
-        if role == _FOREGROUND:
-            return self.muted if index.column() == 0 else None
-        return "\n".join(self.fields(index.row())) if role == _TIP else None
+    def tone(self, row: int, column: int) -> str:
+        """Return the colour of a cell: times stand back."""
+        return "muted" if column == 0 else ""
+
+    def tip(self, row: int) -> str:
+        """Return a row whole."""
+        return "\n".join(self.cells(row))

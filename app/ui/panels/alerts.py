@@ -6,22 +6,14 @@ from collections.abc import Hashable
 
 from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QHBoxLayout,
-    QLineEdit,
-    QPushButton,
-    QSplitter,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QSplitter, QVBoxLayout, QWidget
 
 from app.scanner.alerts import AlertRule
 from app.ui import theme
 from app.ui.models.alert_tables import FiringTable, RuleTable
 from app.ui.panels.alert_editor import AlertEditor
 from app.ui.panels.base import Panel
-from app.ui.panels.common import QuietTable, plain_label
+from app.ui.panels.common import QuietTable, plain_label, push_button
 from app.viewmodels.alerts import AlertsModel
 
 RULE_WIDTHS = (150, 220, 90)
@@ -46,9 +38,9 @@ class AlertsPanel(Panel):
         self._firings = FiringTable()
         self._firings.setParent(self)
         self.firing_view = self._table(self._firings, FIRING_WIDTHS, "Alerts that have fired")
-        self._new = self._button("New…", "Make an alert", self.add)
-        self.edit_button = self._button("Edit…", "Change the chosen alert (Enter)", self.edit)
-        self._delete = self._button("Delete", "Delete the chosen alert (Del)", self.delete)
+        self._new = push_button(self, "New…", "Make an alert", self.add)
+        self.edit_button = push_button(self, "Edit…", "Change the chosen alert (Enter)", self.edit)
+        self._delete = push_button(self, "Delete", "Delete the chosen alert (Del)", self.delete)
         self._count = plain_label(self, "muted")
         self.empty_note = plain_label(self, "muted")
         self.empty_note.setWordWrap(True)
@@ -96,28 +88,12 @@ class AlertsPanel(Panel):
         theme.notifier().changed.connect(self._restyle)
         self._enable_buttons()
 
-    def _button(self, text: str, tip: str, work: object) -> QPushButton:
-        button = QPushButton(text, self)
-        button.setToolTip(tip)
-        button.clicked.connect(lambda: work())  # type: ignore[operator] # a plain method
-        return button
-
     def _table(self, model: RuleTable | FiringTable, widths: tuple[int, ...], name: str) -> QuietTable:
         view = QuietTable(self)
-        view.setModel(model)
-        view.setAccessibleName(name)
-        view.verticalHeader().hide()
-        view.verticalHeader().setMinimumSectionSize(16)
-        view.verticalHeader().setDefaultSectionSize(theme.ROW_HEIGHT - 2)
-        view.setShowGrid(False)
-        view.setWordWrap(False)
-        view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        view.show_model(model, name, widths)
         header = view.horizontalHeader()
-        header.setHighlightSections(False)
         header.setStretchLastSection(True)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        for index, width in enumerate(widths):
-            header.resizeSection(index, width)
         return view
 
     # -- showing -------------------------------------------------------------------------------------------------
@@ -147,7 +123,7 @@ class AlertsPanel(Panel):
 
     def _chosen(self) -> AlertRule | None:
         rows = self.rule_view.selectionModel().selectedRows()
-        return self._rules.lines[rows[0].row()].rule if rows and rows[0].row() < len(self._rules.lines) else None
+        return self._rules.rows[rows[0].row()].rule if rows and rows[0].row() < len(self._rules.rows) else None
 
     def focus_target(self) -> QWidget:
         """Give the keyboard to the rules."""
@@ -196,7 +172,7 @@ class AlertsPanel(Panel):
         """Put the chosen firings (all, when none is chosen) on the clipboard, one line each."""
         chosen = sorted({index.row() for index in self.firing_view.selectionModel().selectedRows()})
         rows = chosen or range(self._firings.rowCount())
-        QGuiApplication.clipboard().setText("\n".join("\t".join(self._firings.fields(row)) for row in rows))
+        QGuiApplication.clipboard().setText("\n".join("\t".join(self._firings.cells(row)) for row in rows))
 
     def _restyle(self, _look: theme.Theme) -> None:
         self._rules.restyle()

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.domain.account import Source
 from app.ui import theme, zone
 from app.ui.panels.care_buttons import CareButtons
 from app.ui.panels.common import plain_label
+from app.ui.panels.fact_grid import MARKS, FactGrid
 from app.ui.statusbar import ElidedLabel
 from app.viewmodels import formats
 from app.viewmodels.broker_care import BrokerCare
 from app.viewmodels.broker_rows import NOTICES_SHOWN, BrokerRow, NoticeRow
-
-MARKS: Final = {"grey": "○", "amber": "◐", "green": "●", "red": "■"}
 
 
 def facts_of(row: BrokerRow) -> tuple[tuple[str, str, str], ...]:
@@ -64,12 +61,7 @@ class BrokerCard(QFrame):
         head.addWidget(self._title)
         head.addWidget(self._money)
         head.addWidget(self._state, 1)
-        self._grid = QGridLayout()
-        self._grid.setHorizontalSpacing(6)
-        self._grid.setVerticalSpacing(1)
-        self._grid.setColumnStretch(1, 1)
-        self._grid.setColumnStretch(4, 1)
-        self._values: list[QLabel] = []
+        self._facts = FactGrid(self)
         self._notices = [_NoticeLine(self) for _ in range(NOTICES_SHOWN)]
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
@@ -77,7 +69,7 @@ class BrokerCard(QFrame):
         layout.addLayout(head)
         layout.addWidget(self._needs)
         layout.addWidget(self.buttons)
-        layout.addLayout(self._grid)
+        layout.addLayout(self._facts)
         for line in self._notices:
             layout.addWidget(line)
 
@@ -100,25 +92,10 @@ class BrokerCard(QFrame):
         self._needs.setText(sentence)
         self._needs.setVisible(bool(sentence))
         self.buttons.show_offers(row.offers)
-        for index, (name, value, tip) in enumerate(facts_of(row)):
-            if index == len(self._values):
-                self._add_fact(index, name)
-            label = self._values[index]
-            if label.text() != value:
-                label.setText(value)
-            label.setToolTip(f"{name}: {tip}")
+        self._facts.show_facts(facts_of(row))
         for place, line in enumerate(self._notices):
             line.show_notice(row.notices[place] if place < len(row.notices) else None)
         self.restyle()
-
-    def _add_fact(self, index: int, name: str) -> None:
-        label, value = plain_label(self, "muted"), ElidedLabel(self)
-        label.setText(name)
-        value.setAccessibleName(name)
-        line, column = index // 2, index % 2 * 3
-        self._grid.addWidget(label, line, column)
-        self._grid.addWidget(value, line, column + 1)
-        self._values.append(value)
 
     def restyle(self) -> None:
         """Take the colours of the present theme."""

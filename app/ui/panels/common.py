@@ -1,13 +1,28 @@
-"""Small widgets that several panels share: link-group button, market switch, tables that let letters through."""
+"""Small widgets that several panels share: link-group button, market switch, the look of tables, windows of text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtCore import QAbstractItemModel, QPoint, Qt, Signal
 from PySide6.QtGui import QAction, QKeyEvent
-from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QLabel, QMenu, QTableView, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QButtonGroup,
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QSplitter,
+    QTableView,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.domain.ids import BOOK_KINDS, BOOK_VENUES, Market, MarketKind, Venue
 from app.ui import icons, theme
@@ -30,6 +45,64 @@ def plain_label(parent: QWidget, role: str = "") -> QLabel:
     if role:
         label.setProperty("role", role)
     return label
+
+
+def push_button(parent: QWidget, text: str, tip: str, work: Callable[[], object]) -> QPushButton:
+    """Return a button that does something."""
+    button = QPushButton(text, parent)
+    button.setToolTip(tip)
+    button.clicked.connect(lambda: work())
+    return button
+
+
+def tool_button(parent: QWidget, text: str, tip: str) -> QToolButton:
+    """Return a button of a bar of tools."""
+    button = QToolButton(parent)
+    button.setText(text)
+    button.setToolTip(tip)
+    button.setAccessibleName(tip.partition(":")[0])
+    return button
+
+
+def open_text(parent: QWidget, text: str, above: QWidget) -> QFrame:
+    """Open a small window above a widget, from which the text can be taken; any click elsewhere closes it."""
+    frame = QFrame(parent, Qt.WindowType.Popup)
+    frame.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    frame.setProperty("role", "card")
+    label = plain_label(frame)
+    label.setText(text)
+    label.setTextInteractionFlags(
+        Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+    )
+    layout = QVBoxLayout(frame)
+    layout.setContentsMargins(12, 10, 12, 10)
+    layout.addWidget(label)
+    frame.adjustSize()
+    frame.move(above.mapToGlobal(above.rect().topLeft()) - frame.rect().bottomLeft())
+    frame.show()
+    return frame
+
+
+def restore_split(splitter: QSplitter, sizes: object) -> bool:
+    """Give a splitter of two its stored sizes; return whether they fit."""
+    if isinstance(sizes, list) and len(sizes) == 2 and all(isinstance(s, int) and 0 < s < 10_000 for s in sizes):
+        splitter.setSizes(sizes)
+        return True
+    return False
+
+
+def show_columns(header: QHeaderView, keys: Sequence[str], shown: Sequence[str]) -> None:
+    """Show these columns in this order and hide the others; keys: the names of all sections."""
+    for section, key in enumerate(keys):
+        header.setSectionHidden(section, key not in shown)
+    for place, key in enumerate(shown):
+        header.moveSection(header.visualIndex(keys.index(key)), place)
+
+
+def shown_columns(header: QHeaderView, keys: Sequence[str]) -> list[str]:
+    """Return the columns that are shown, in their order; keys: the names of all sections."""
+    order = [header.logicalIndex(place) for place in range(len(keys))]
+    return [keys[section] for section in order if not header.isSectionHidden(section)]
 
 
 class LinkButton(QToolButton):
@@ -140,7 +213,24 @@ class MarketSwitch(QWidget):
 
 
 class QuietTable(QTableView):
-    """A table that leaves typed letters to the symbol search instead of jumping through its rows."""
+    """A table of narrow rows that leaves typed letters to the symbol search instead of jumping through its rows."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.verticalHeader().hide()
+        self.verticalHeader().setMinimumSectionSize(16)
+        self.verticalHeader().setDefaultSectionSize(theme.ROW_HEIGHT - 2)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.horizontalHeader().setHighlightSections(False)
+
+    def show_model(self, model: QAbstractItemModel, name: str, widths: Sequence[int]) -> None:
+        """Show a model; name: what the table is called by screen readers; widths: of its columns from the left."""
+        self.setModel(model)
+        self.setAccessibleName(name)
+        for section, width in enumerate(widths):
+            self.horizontalHeader().resizeSection(section, width)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Ignore letters and digits."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Coroutine, Hashable
+from collections.abc import Hashable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QKeyEvent, QPixmap
@@ -20,8 +19,9 @@ from app.ui.charts.readout import Reading
 from app.ui.charts.why_window import WhyWindow
 from app.ui.dialogs import ask
 from app.ui.panels.base import Panel
+from app.ui.panels.work import PanelWork
 from app.viewmodels.chart_config import ChartConfig, TimeLink
-from app.viewmodels.depth_chart import DepthChartModel, Handle, spawn_task
+from app.viewmodels.depth_chart import DepthChartModel
 from app.viewmodels.export import HEADER, chart_rows, file_stem
 
 _TIME_LINKS = {
@@ -38,7 +38,7 @@ class DepthChartPanel(Panel):
         super().__init__(parent)
         self.model = model
         self._why_window: WhyWindow | None = None
-        self._handles: list[Handle] = []
+        self._work = PanelWork()
         self._shut = False
         self._span_s = 0.0
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -99,9 +99,7 @@ class DepthChartPanel(Panel):
         self._shut = True
         theme.notifier().changed.disconnect(self._on_look_changed)
         zone.notifier().changed.disconnect(self._on_look_changed)
-        for handle in self._handles:
-            handle.cancel()
-        self._handles.clear()
+        self._work.cancel()
         if self._why_window is not None:
             self._why_window.close()
             self._why_window.deleteLater()
@@ -171,27 +169,16 @@ class DepthChartPanel(Panel):
 
     def save_image(self) -> None:
         """Ask for a file and write the picture."""
-        self._start(self._save("Save picture", "png", self.plot.picture()))
+        self._work.start(self._save("Save picture", "png", self.plot.picture()))
 
     def save_csv(self) -> None:
         """Ask for a file and write the values."""
-        self._start(self._save("Export values", "csv", self.csv_text()))
+        self._work.start(self._save("Export values", "csv", self.csv_text()))
 
     async def _save(self, title: str, suffix: str, content: QPixmap | str) -> None:
-        kind = "Pictures (*.png)" if suffix == "png" else "CSV files (*.csv)"
-        path = await ask.file_to_save(self, title, f"{file_stem(self.model, self.plot.time_range[1])}.{suffix}", kind)
-        if path is None:
-            return
-        try:
-            write(path, content)
-        except OSError as error:
-            await ask.tell(self, title, f"The file could not be written: {error}")
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        handle = spawn_task(work)
-        if handle is not None:
-            self._handles = [old for old in self._handles if not getattr(old, "done", bool)()]
-            self._handles.append(handle)
+        kind = "Pictures (*.png)" if suffix == "png" else ask.CSV_FILES
+        name = f"{file_stem(self.model, self.plot.time_range[1])}.{suffix}"
+        await ask.save_file(self, title, name, kind, lambda path: write(path, content))
 
     # -- keyboard and menu ----------------------------------------------------------------------------------------
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from app.ui import theme
 from app.ui.panels.common import plain_label
+from app.ui.panels.fact_grid import MARKS, FactGrid
 from app.ui.statusbar import ElidedLabel
 from app.viewmodels import formats
 from app.viewmodels.feeds import FeedRow
-
-MARKS: Final = {"grey": "○", "amber": "◐", "green": "●", "red": "■"}
 
 
 def facts_of(row: FeedRow) -> tuple[tuple[str, str, str], ...]:
@@ -66,19 +63,14 @@ class FeedCard(QFrame):
         head.addWidget(self._state, 1)
         head.addWidget(self._button)
         head.addWidget(self._cancel)
-        self._grid = QGridLayout()
-        self._grid.setHorizontalSpacing(6)
-        self._grid.setVerticalSpacing(1)
-        self._grid.setColumnStretch(1, 1)
-        self._grid.setColumnStretch(4, 1)
-        self._values: list[QLabel] = []
+        self._facts = FactGrid(self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
         layout.setSpacing(4)
         layout.addLayout(head)
         layout.addWidget(self._reason)
         layout.addWidget(self._progress)
-        layout.addLayout(self._grid)
+        layout.addLayout(self._facts)
 
     def show_row(self, row: FeedRow) -> None:
         """Take the figures of the feed."""
@@ -104,22 +96,7 @@ class FeedCard(QFrame):
         self._button.setVisible(not row.primed or row.queued > 0 or row.paused or row.cancelled)
         self._cancel.setAccessibleName(f"Cancel snapshots of {row.title}")
         self._cancel.setVisible(row.queued > 0 and not row.cancelled)
-        for index, (name, value, tip) in enumerate(facts_of(row)):
-            if index == len(self._values):
-                self._add_fact(index, name)
-            label = self._values[index]
-            if label.text() != value:
-                label.setText(value)
-            label.setToolTip(f"{name}: {tip}")
-
-    def _add_fact(self, index: int, name: str) -> None:
-        label, value = plain_label(self, "muted"), ElidedLabel(self)
-        label.setText(name)
-        value.setAccessibleName(name)
-        line, column = index // 2, index % 2 * 3
-        self._grid.addWidget(label, line, column)
-        self._grid.addWidget(value, line, column + 1)
-        self._values.append(value)
+        self._facts.show_facts(facts_of(row))
 
     def restyle(self) -> None:
         """Take the colours of the present theme."""

@@ -117,20 +117,9 @@ class FeedsPanel(Panel):
 
     def _table(self, model: LinkTable | EventLog, widths: tuple[int, ...], name: str) -> QTableView:
         view = QuietTable(self)
-        view.setModel(model)
-        view.setAccessibleName(name)
-        view.verticalHeader().hide()
-        view.verticalHeader().setMinimumSectionSize(16)
-        view.verticalHeader().setDefaultSectionSize(theme.ROW_HEIGHT - 2)
-        view.setShowGrid(False)
-        view.setWordWrap(False)
-        view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        view.horizontalHeader().setMinimumSectionSize(32)
+        view.show_model(model, name, widths)
         view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        header = view.horizontalHeader()
-        header.setMinimumSectionSize(32)
-        header.setHighlightSections(False)
-        for index, width in enumerate(widths):
-            header.resizeSection(index, width)
         return view
 
     def focus_target(self) -> QWidget:

@@ -7,12 +7,12 @@ from typing import Final
 
 from PySide6.QtCore import QEvent, QRect, QSize, Qt
 from PySide6.QtGui import QBrush, QColor, QFontMetrics, QHelpEvent, QMouseEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QFrame, QSizePolicy, QToolTip, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QSizePolicy, QToolTip, QWidget
 
 from app.domain.account import Source
 from app.portfolio.lines import LineGroup
 from app.ui import theme, zone
-from app.ui.panels.common import plain_label
+from app.ui.panels.common import open_text
 from app.viewmodels.broker_lines import BrokerLines
 
 BAR_WIDTH: Final = 120
@@ -175,18 +175,4 @@ class LinesBar(QWidget):
 
     def open_details(self) -> QFrame:
         """Open a small window with use, waiting, refusals and evictions, from which the text can be taken."""
-        frame = QFrame(self, Qt.WindowType.Popup)
-        frame.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        frame.setProperty("role", "card")
-        label = plain_label(frame)
-        label.setText(self.tip())
-        label.setTextInteractionFlags(
-            Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
-        )
-        layout = QVBoxLayout(frame)
-        layout.setContentsMargins(12, 10, 12, 10)
-        layout.addWidget(label)
-        frame.adjustSize()
-        frame.move(self.mapToGlobal(self.rect().topLeft()) - frame.rect().bottomLeft())
-        frame.show()
-        return frame
+        return open_text(self, self.tip(), above=self)

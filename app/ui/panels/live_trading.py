@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Hashable, Sequence
-from datetime import UTC, datetime
-from typing import Any, Final
+from collections.abc import Hashable, Sequence
+from typing import Final
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSplitter, QVBoxLayout, QWidget
 
 from app.domain.account import Source
-from app.domain.units import NS_PER_S
 from app.ui import theme, zone
 from app.ui.dialogs import ask
 from app.ui.models.order_tables import fill_table, order_table
 from app.ui.panels.base import Panel
-from app.ui.panels.common import plain_label
+from app.ui.panels.common import plain_label, restore_split
 from app.ui.panels.lines_view import LinesView
 from app.ui.panels.live_trading_bar import NoteRows, TradingBar
 from app.ui.panels.live_trading_detail import OrderDetail
+from app.ui.panels.work import PanelWork
 from app.viewmodels import formats
-from app.viewmodels.depth_chart import Handle, spawn_task
+from app.viewmodels.depth_chart import Spawn, spawn_task
 from app.viewmodels.live_trading import LiveTradingModel
 from app.viewmodels.order_export import FILL_HEADER, ORDER_HEADER, fill_rows, order_rows
 from app.viewmodels.order_filter import Group, Period
@@ -38,12 +37,11 @@ class LiveTradingPanel(Panel):
         model: LiveTradingModel,
         parent: QWidget | None = None,
         *,
-        spawn: Callable[[Coroutine[Any, Any, None]], Handle | None] = spawn_task,
+        spawn: Spawn = spawn_task,
     ) -> None:
         super().__init__(parent)
         self.model = model
-        self._spawn = spawn
-        self._handles: list[Handle] = []
+        self._work = PanelWork(spawn)
         self._title = ""
         self._is_laid_out = False
         model.set_zone(zone.current())
@@ -100,7 +98,7 @@ class LiveTradingPanel(Panel):
     def refresh(self, now_ns: int) -> int | None:
         """Show what is new; return when the newest of it arrived."""
         if self.model.wants_reading():
-            self._start(self.model.read())
+            self._work.start(self.model.read())
         newest_ns = self.model.note_shown(now_ns)
         self._show(now_ns)
         return newest_ns
@@ -187,9 +185,7 @@ class LiveTradingPanel(Panel):
 
     def shut(self) -> None:
         """Let go of theme, zone, quotes and what still runs."""
-        for handle in self._handles:
-            handle.cancel()
-        self._handles.clear()
+        self._work.cancel()
         theme.notifier().changed.disconnect(self._restyle)
         zone.notifier().changed.disconnect(self._on_zone)
         self.model.shut()
@@ -224,7 +220,7 @@ class LiveTradingPanel(Panel):
         menu.addSeparator()
         for what in ("orders", "executions"):
             save = menu.addAction(f"Export {what} as CSV…")
-            save.triggered.connect(lambda _checked=False, w=what: self._start(self._save(w)))
+            save.triggered.connect(lambda _checked=False, w=what: self.save_csv(w))
             copy = menu.addAction(f"Copy {what} as CSV")
             copy.triggered.connect(lambda _checked=False, w=what: self.copy_csv(w))
         return menu
@@ -242,22 +238,9 @@ class LiveTradingPanel(Panel):
         """Put the shown orders or executions on the clipboard as CSV."""
         QGuiApplication.clipboard().setText(self.csv_text(what))
 
-    async def _save(self, what: str) -> None:
-        text, title = self.csv_text(what), f"Export {what}"
-        moment = datetime.fromtimestamp(self.model.now_ns // NS_PER_S, UTC).strftime("%Y%m%d-%H%M%S")
-        path = await ask.file_to_save(self, title, f"fathom-{what}-{moment}.csv", "CSV files (*.csv)")
-        if path is None:
-            return
-        try:
-            ask.write_text(path, text)
-        except OSError as error:
-            await ask.tell(self, title, f"The file could not be written: {error}")
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        handle = self._spawn(work)
-        if handle is not None:
-            self._handles = [old for old in self._handles if not getattr(old, "done", bool)()]
-            self._handles.append(handle)
+    def save_csv(self, what: str) -> None:
+        """Ask for a file and write the shown orders or executions."""
+        self._work.start(ask.save_csv(self, f"Export {what}", what, self.model.now_ns, self.csv_text(what)))
 
     # -- layout --------------------------------------------------------------------------------------------------
 
@@ -286,14 +269,8 @@ class LiveTradingPanel(Panel):
         for key, view in (("orders", self.orders), ("fills", self.fills), ("timeline", self.detail.timeline)):
             view.restore_state(state.get(key))
         for key, splitter in (("split", self._splitter), ("lower", self._lower)):
-            sizes = state.get(key)
-            if (
-                isinstance(sizes, list)
-                and len(sizes) == 2
-                and all(isinstance(s, int) and 0 < s < 10_000 for s in sizes)
-            ):
+            if restore_split(splitter, state.get(key)):
                 self._is_laid_out = True
-                splitter.setSizes(sizes)
         self._on_choice()
 
 

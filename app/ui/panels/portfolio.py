@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Hashable
-from datetime import UTC, datetime
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, Final
 
 from PySide6.QtCore import QModelIndex, QPoint, Qt
 from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QSplitter, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QSplitter, QVBoxLayout, QWidget
 
 from app.domain.account import Source
-from app.domain.units import NS_PER_MS, NS_PER_S
+from app.domain.units import NS_PER_MS
 from app.ui import theme, zone
 from app.ui.dialogs import ask
 from app.ui.models.portfolio_table import FLASH_MS, FLASH_STEPS, SECTION, PortfolioTree
 from app.ui.panels.base import Panel
-from app.ui.panels.common import LinkButton, plain_label
+from app.ui.panels.common import LinkButton, plain_label, restore_split, show_columns, shown_columns, tool_button
 from app.ui.panels.portfolio_bar import PortfolioBar
 from app.ui.panels.portfolio_charts import PortfolioCharts
 from app.ui.panels.portfolio_view import PortfolioView
-from app.viewmodels.depth_chart import Handle, spawn_task
+from app.ui.panels.work import PanelWork
+from app.viewmodels.depth_chart import Spawn, spawn_task
 from app.viewmodels.portfolio import PortfolioModel
 from app.viewmodels.portfolio_columns import BY_KEY, COLUMNS, KEYS, chosen_widths
 from app.viewmodels.portfolio_nodes import Node
@@ -42,13 +42,12 @@ class PortfolioPanel(Panel):
         parent: QWidget | None = None,
         *,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
-        spawn: Callable[[Coroutine[Any, Any, None]], Handle | None] = spawn_task,
+        spawn: Spawn = spawn_task,
     ) -> None:
         super().__init__(parent)
         self.model = model
         self._monotonic_ns = monotonic_ns
-        self._spawn = spawn
-        self._handles: list[Handle] = []
+        self._work = PanelWork(spawn)
         self._now_ns = 0
         self._seen = -1
         self._curve_key: Hashable = None
@@ -84,8 +83,8 @@ class PortfolioPanel(Panel):
         self._show_columns()
 
     def _make_tools(self) -> None:
-        self.tree_button = self._button("By underlying", "Group positions by their underlying, with subtotals")
-        self.flat_button = self._button("Flat", "List every position by itself")
+        self.tree_button = tool_button(self, "By underlying", "Group positions by their underlying, with subtotals")
+        self.flat_button = tool_button(self, "Flat", "List every position by itself")
         for button in (self.tree_button, self.flat_button):
             button.setCheckable(True)
         self.filter = QLineEdit(self)
@@ -93,10 +92,10 @@ class PortfolioPanel(Panel):
         self.filter.setAccessibleName("Filter positions")
         self.filter.setClearButtonEnabled(True)
         self.filter.setMaximumWidth(220)
-        self.columns = self._button("Columns ▾", "Choose the columns")
-        self.charts_button = self._button("Charts", "Show or hide allocation and the curve of the day")
+        self.columns = tool_button(self, "Columns ▾", "Choose the columns")
+        self.charts_button = tool_button(self, "Charts", "Show or hide allocation and the curve of the day")
         self.charts_button.setCheckable(True)
-        self.more = self._button("⋯", "Copy and export")
+        self.more = tool_button(self, "⋯", "Copy and export")
         self.link = LinkButton(self)
         self._tools = QHBoxLayout()
         self._tools.setContentsMargins(8, 2, 8, 4)
@@ -106,13 +105,6 @@ class PortfolioPanel(Panel):
         self._tools.addStretch(1)
         for widget in (self.columns, self.charts_button, self.more, self.link):
             self._tools.addWidget(widget)
-
-    def _button(self, text: str, tip: str) -> QToolButton:
-        button = QToolButton(self)
-        button.setText(text)
-        button.setToolTip(tip)
-        button.setAccessibleName(tip)
-        return button
 
     def _connect(self) -> None:
         model, header = self.model, self.view.header()
@@ -224,13 +216,11 @@ class PortfolioPanel(Panel):
         """Read the stored minutes of a day, a source and its accounts once."""
         key = (self.model.source, self.model.known_accounts, self.model.day[0])
         if key != self._curve_key and self.model.source is not None:
-            self._curve_key = key if self._start(self.model.load_curve()) else None
+            self._curve_key = key if self._work.start(self.model.load_curve()) else None
 
     def shut(self) -> None:
         """Let go of open dialogs, theme, zone and quotes."""
-        for handle in self._handles:
-            handle.cancel()
-        self._handles.clear()
+        self._work.cancel()
         theme.notifier().changed.disconnect(self._restyle)
         zone.notifier().changed.disconnect(self._on_zone)
         self.model.shut()
@@ -250,13 +240,9 @@ class PortfolioPanel(Panel):
         self.view.viewport().update()
 
     def _show_columns(self) -> None:
-        header = self.view.header()
         self._is_syncing = True
         self._columns = self.model.shown_columns
-        for section, key in enumerate(KEYS):
-            header.setSectionHidden(section, key not in self.model.shown_columns)
-        for place, key in enumerate(self.model.shown_columns):
-            header.moveSection(header.visualIndex(SECTION[key]), place)
+        show_columns(self.view.header(), KEYS, self._columns)
         self._is_syncing = False
 
     def _fold(self) -> None:
@@ -332,9 +318,7 @@ class PortfolioPanel(Panel):
 
     def _on_moved(self, _section: int, _before: int, _after: int) -> None:
         if not self._is_syncing:
-            header = self.view.header()
-            shown = [KEYS[header.logicalIndex(place)] for place in range(len(KEYS))]
-            visible = [key for key in shown if not header.isSectionHidden(SECTION[key])]
+            visible = shown_columns(self.view.header(), KEYS)
             self.model.set_columns([key for key in visible if key != "account" or key in self.model.columns])
 
     # -- menus ---------------------------------------------------------------------------------------------------
@@ -430,26 +414,7 @@ class PortfolioPanel(Panel):
 
     def save_csv(self) -> None:
         """Ask for a file and write the table."""
-        self._start(self._save_csv(self.csv_text()))
-
-    async def _save_csv(self, text: str) -> None:
-        moment = datetime.fromtimestamp(self._now_ns / NS_PER_S, UTC).strftime("%Y%m%d-%H%M%S")
-        title = "Export the portfolio"
-        path = await ask.file_to_save(self, title, f"fathom-portfolio-{moment}.csv", "CSV files (*.csv)")
-        if path is None:
-            return
-        try:
-            ask.write_text(path, text)
-        except OSError as error:
-            await ask.tell(self, title, f"The file could not be written: {error}")
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> bool:
-        """Run a coroutine; return whether it could be begun."""
-        handle = self._spawn(work)
-        if handle is not None:
-            self._handles = [old for old in self._handles if not getattr(old, "done", bool)()]
-            self._handles.append(handle)
-        return handle is not None
+        self._work.start(ask.save_csv(self, "Export the portfolio", "portfolio", self._now_ns, self.csv_text()))
 
     # -- layout --------------------------------------------------------------------------------------------------
 
@@ -469,8 +434,6 @@ class PortfolioPanel(Panel):
         for key, width in chosen_widths(state.get("widths")).items():
             self.view.header().resizeSection(SECTION[key], width)
         self.show_charts(state.get("charts") is not False)
-        sizes = state.get("split")
-        if isinstance(sizes, list) and len(sizes) == 2 and all(isinstance(s, int) and 0 < s < 10_000 for s in sizes):
+        if restore_split(self._splitter, state.get("split")):
             self._is_laid_out = True
-            self._splitter.setSizes(sizes)
         self._take(lambda: None)

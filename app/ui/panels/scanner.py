@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Hashable
-from datetime import UTC, datetime
-from typing import Any, Final
+from collections.abc import Callable, Hashable
+from typing import Final
 
 from PySide6.QtCore import QModelIndex, QPoint, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeySequence, QResizeEvent, QShortcut
@@ -18,13 +17,15 @@ from app.ui import theme, zone
 from app.ui.dialogs import ask
 from app.ui.models.scanner_table import KEYS, SECTION, ScannerTable
 from app.ui.panels.base import Panel
+from app.ui.panels.common import restore_split, show_columns, shown_columns
 from app.ui.panels.lines_bar import LinesBar
 from app.ui.panels.scanner_bar import ScannerBar
 from app.ui.panels.scanner_budget import BudgetBar
 from app.ui.panels.scanner_events import EventList
 from app.ui.panels.scanner_menus import RowActions, columns_menu, row_menu, scans_menu
 from app.ui.panels.scanner_view import ScannerView
-from app.viewmodels.depth_chart import Handle, spawn_task
+from app.ui.panels.work import PanelWork
+from app.viewmodels.depth_chart import Spawn, spawn_task
 from app.viewmodels.scanner import ScannerModel
 from app.viewmodels.scanner_lists import ScanList
 from app.viewmodels.scanner_scans import widths_of
@@ -51,13 +52,12 @@ class ScannerPanel(Panel):
         parent: QWidget | None = None,
         *,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
-        spawn: Callable[[Coroutine[Any, Any, None]], Handle | None] = spawn_task,
+        spawn: Spawn = spawn_task,
     ) -> None:
         super().__init__(parent)
         self.model = model
         self._monotonic_ns = monotonic_ns
-        self._spawn = spawn
-        self._handles: list[Handle] = []
+        self._work = PanelWork(spawn)
         self._news = 0
         self._quiet = 0
         self._polled_ns: int | None = None
@@ -171,9 +171,7 @@ class ScannerPanel(Panel):
 
     def shut(self) -> None:
         """Let go of open dialogs, theme, zone and budget."""
-        for handle in self._handles:
-            handle.cancel()
-        self._handles.clear()
+        self._work.cancel()
         theme.notifier().changed.disconnect(self._restyle)
         zone.notifier().changed.disconnect(self._on_zone)
         self.model.budget.show_rows((), self._now_ns)
@@ -212,13 +210,9 @@ class ScannerPanel(Panel):
 
     def _show_columns(self) -> None:
         """Hide, show and order the header's sections as the model has it."""
-        header = self.table.horizontalHeader()
         self._columns = self.model.columns
         self._is_syncing = True
-        for section, key in enumerate(KEYS):
-            header.setSectionHidden(section, key not in self.model.columns)
-        for place, key in enumerate(self.model.columns):
-            header.moveSection(header.visualIndex(SECTION[key]), place)
+        show_columns(self.table.horizontalHeader(), KEYS, self._columns)
         self._is_syncing = False
 
     def _on_choice(self) -> None:
@@ -341,9 +335,7 @@ class ScannerPanel(Panel):
 
     def _on_moved(self, _section: int, _before: int, _after: int) -> None:
         if not self._is_syncing:
-            header = self.table.horizontalHeader()
-            shown = [KEYS[header.logicalIndex(place)] for place in range(len(KEYS))]
-            self.model.set_columns(key for key in shown if not header.isSectionHidden(SECTION[key]))
+            self.model.set_columns(shown_columns(self.table.horizontalHeader(), KEYS))
 
     def _on_header_menu(self, position: QPoint) -> None:
         header = self.table.horizontalHeader()
@@ -414,21 +406,11 @@ class ScannerPanel(Panel):
 
     def save_csv(self) -> None:
         """Ask for a file and write the table."""
-        self._start(self._save_csv(self.csv_text()))
-
-    async def _save_csv(self, text: str) -> None:
-        moment = datetime.fromtimestamp(self._now_ns / NS_PER_S, UTC).strftime("%Y%m%d-%H%M%S")
-        path = await ask.file_to_save(self, "Export the scanner", f"fathom-scanner-{moment}.csv", "CSV files (*.csv)")
-        if path is None:
-            return
-        try:
-            ask.write_text(path, text)
-        except OSError as error:
-            await ask.tell(self, "Export the scanner", f"The file could not be written: {error}")
+        self._work.start(ask.save_csv(self, "Export the scanner", "scanner", self._now_ns, self.csv_text()))
 
     def save_scan(self) -> None:
         """Ask for a name and keep columns, sorting and filter under it."""
-        self._start(self._save_scan())
+        self._work.start(self._save_scan())
 
     async def _save_scan(self) -> None:
         name = await ask.text_line(self, "Save this scan", "Name of the scan", self.model.current_scan())
@@ -438,12 +420,6 @@ class ScannerPanel(Panel):
         if refused:
             await ask.tell(self, "Save this scan", refused)
         self._on_choice()
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        handle = self._spawn(work)
-        if handle is not None:
-            self._handles = [old for old in self._handles if not getattr(old, "done", bool)()]
-            self._handles.append(handle)
 
     # -- layout --------------------------------------------------------------------------------------------------
 
@@ -463,8 +439,6 @@ class ScannerPanel(Panel):
         for key, width in widths_of(state.get("widths")).items():
             self.table.horizontalHeader().resizeSection(SECTION[key], width)
         self.show_events(state.get("events") is not False)
-        sizes = state.get("split")
-        if isinstance(sizes, list) and len(sizes) == 2 and all(isinstance(s, int) and 0 < s < 10_000 for s in sizes):
+        if restore_split(self._splitter, state.get("split")):
             self._is_laid_out = True
-            self._splitter.setSizes(sizes)
         self._on_choice()

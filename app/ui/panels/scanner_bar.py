@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QToolButton, QVBoxLayout, 
 from app.domain.ids import BOOK_KINDS, Venue
 from app.domain.units import DEPTHS_PCT
 from app.ui import theme
-from app.ui.panels.common import LinkButton, plain_label
+from app.ui.panels.common import LinkButton, plain_label, tool_button
 from app.ui.panels.scanner_filter import FilterBox
 from app.viewmodels.scanner import ScannerModel
 from app.viewmodels.scanner_events import MINUTES
@@ -57,11 +57,11 @@ class ScannerBar(QWidget):
         self.kinds = {kind: self._chip(kind.value) for kind in BOOK_KINDS}
         self.filter = FilterBox(self)
         self.filter.committed.connect(self._on_filter)
-        self.scans = self._button("Scans ▾", "Saved scans: columns, sorting and filter under a name")
-        self.columns = self._button("Columns ▾", "Choose the columns")
-        self.events = self._button("Events", "Show or hide the list of events")
+        self.scans = tool_button(self, "Scans ▾", "Saved scans: columns, sorting and filter under a name")
+        self.columns = tool_button(self, "Columns ▾", "Choose the columns")
+        self.events = tool_button(self, "Events", "Show or hide the list of events")
         self.events.setCheckable(True)
-        self.more = self._button("⋯", "Copy and export")
+        self.more = tool_button(self, "⋯", "Copy and export")
         self.count = plain_label(self, "muted")
         self.held = plain_label(self, "warning")
         self.held.setText(HELD)
@@ -127,19 +127,12 @@ class ScannerBar(QWidget):
         return box
 
     def _chip(self, text: str) -> QToolButton:
-        chip = self._button(text, f"Show or hide {text}")
+        chip = tool_button(self, text, f"Show or hide {text}")
         chip.setStyleSheet("padding: 2px 4px;")
         chip.setCheckable(True)
         chip.setChecked(True)
         chip.clicked.connect(self._on_chip)
         return chip
-
-    def _button(self, text: str, tip: str) -> QToolButton:
-        button = QToolButton(self)
-        button.setText(text)
-        button.setToolTip(tip)
-        button.setAccessibleName(tip.partition(":")[0])
-        return button
 
     # -- showing -------------------------------------------------------------------------------------------------
 

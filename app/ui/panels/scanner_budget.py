@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QToolButton, QWidget
 
 from app.scanner.budget import Usage
 from app.ui import zone
-from app.ui.panels.common import plain_label
+from app.ui.panels.common import open_text, plain_label
 from app.ui.panels.scanner_events import short_name
 from app.viewmodels.scanner_budget import ScannerBudget, turn_words, usage_words
 
@@ -74,18 +73,4 @@ class BudgetBar(QWidget):
 
     def open_details(self) -> QFrame:
         """Open a small window with use, evictions and reasons."""
-        frame = QFrame(self, Qt.WindowType.Popup)
-        frame.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        frame.setProperty("role", "card")
-        label = plain_label(frame)
-        label.setText(self.words())
-        label.setTextInteractionFlags(
-            Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
-        )
-        layout = QVBoxLayout(frame)
-        layout.setContentsMargins(12, 10, 12, 10)
-        layout.addWidget(label)
-        frame.adjustSize()
-        frame.move(self.details.mapToGlobal(self.details.rect().topLeft()) - frame.rect().bottomLeft())
-        frame.show()
-        return frame
+        return open_text(self, self.words(), above=self.details)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
-from PySide6.QtGui import QBrush, QColor, QGuiApplication, QKeySequence, QShortcut
+from PySide6.QtCore import QModelIndex, Qt, Signal
+from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -20,98 +20,40 @@ from PySide6.QtWidgets import (
 
 from app.domain.ids import Market
 from app.scanner.events import EventKind, ScanEvent
-from app.ui import theme, zone
+from app.ui import zone
+from app.ui.models.rows import NewestFirst
 from app.ui.panels.common import QuietTable, plain_label
 from app.viewmodels import formats
 from app.viewmodels.scanner import ScannerModel
 from app.viewmodels.scanner_events import direction_of, event_lines
 
-_Index = QModelIndex | QPersistentModelIndex
-
-_DISPLAY: Final = int(Qt.ItemDataRole.DisplayRole)
-_FOREGROUND: Final = int(Qt.ItemDataRole.ForegroundRole)
-_TIP: Final = int(Qt.ItemDataRole.ToolTipRole)
-_ALIGN: Final = int(Qt.ItemDataRole.TextAlignmentRole)
-_LEFT: Final = int((Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter).value)
-HEADER: Final = ("Time", "Symbol", "Market", "Event")
 WIDTHS: Final = (60, 92, 92)
 EMPTY: Final = "No events yet. Detectors need some minutes of data before they can tell what is unusual."
 NOTHING: Final = "No event of these kinds and words."
 
 
-class EventTable(QAbstractTableModel):
-    """Events as rows; new ones are put on top without disturbing the rest."""
+class EventTable(NewestFirst[ScanEvent]):
+    """Events of the scanner."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._events: list[ScanEvent] = []
-        self._brushes: dict[int, QBrush] = {}
-        self._muted = QBrush()
-        self.restyle()
+    header = ("Time", "Symbol", "Market", "Event")
 
-    def restyle(self) -> None:
-        """Take the colours of the present theme."""
-        look = theme.current()
-        self._brushes = {
-            sign: QBrush(QColor(colour)) for sign, colour in ((1, look.up), (-1, look.down), (0, look.warning))
-        }
-        self._muted = QBrush(QColor(look.muted))
-
-    def show_events(self, events: list[ScanEvent]) -> None:
-        """Take the events to show, newest first."""
-        old = self._events
-        fresh = next((index for index, event in enumerate(events) if event is old[0]), -1) if old else -1
-        if fresh >= 0 and len(old) + fresh == len(events) and events[-1] is old[-1]:
-            if fresh:
-                self.beginInsertRows(QModelIndex(), 0, fresh - 1)
-                self._events = events
-                self.endInsertRows()
-            return
-        self.beginResetModel()
-        self._events = events
-        self.endResetModel()
-
-    def event_at(self, row: int) -> ScanEvent:
-        """Return the event of a row."""
-        return self._events[row]
-
-    def rowCount(self, parent: _Index | None = None) -> int:
-        """Return the number of events."""
-        return 0 if parent is not None and parent.isValid() else len(self._events)
-
-    def columnCount(self, parent: _Index | None = None) -> int:
-        """Return the number of columns."""
-        return 0 if parent is not None and parent.isValid() else len(HEADER)
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = _DISPLAY) -> Any:
-        """Return the words of the header."""
-        if orientation is not Qt.Orientation.Horizontal:
-            return None
-        if role == _ALIGN:
-            return _LEFT
-        return HEADER[section] if role == _DISPLAY else None
-
-    def data(self, index: _Index, role: int = _DISPLAY) -> Any:
-        """Return what a cell shows."""
-        if role == _ALIGN:
-            return _LEFT
-        if role not in (_DISPLAY, _FOREGROUND, _TIP):
-            return None
-        event = self._events[index.row()]
-        if role == _TIP:
-            return "\n".join((f"{event.symbol}, {event.market.full_name}", *event_lines(event, zone.current())))
-        if role == _FOREGROUND:
-            if index.column() == 3:
-                return self._brushes[direction_of(event)]
-            return None if index.column() == 1 else self._muted
-        return self.fields(index.row())[index.column()]
-
-    def fields(self, row: int) -> tuple[str, str, str, str]:
+    def cells(self, row: int) -> tuple[str, ...]:
         """Return the texts of a row."""
-        event = self._events[row]
+        event = self.rows[row]
         sign = {1: "▲", -1: "▼"}.get(direction_of(event), "")
         when = formats.clock_text(event.ts_ns, zone.current())
         return when, event.symbol, short_name(event.market), f"{sign}{event.kind.badge}  {event.text}"
+
+    def tone(self, row: int, column: int) -> str:
+        """Return the colour of a cell: what happened has that of its direction, symbols are plain."""
+        if column == 3:
+            return {1: "up", -1: "down"}.get(direction_of(self.rows[row]), "warning")
+        return "" if column == 1 else "muted"
+
+    def tip(self, row: int) -> str:
+        """Return everything about an event."""
+        event = self.rows[row]
+        return "\n".join((f"{event.symbol}, {event.market.full_name}", *event_lines(event, zone.current())))
 
 
 def short_name(market: Market) -> str:
@@ -164,23 +106,13 @@ class EventList(QWidget):
 
     def _set_up_table(self) -> None:
         table = self.table
-        table.setModel(self.items)
-        table.setAccessibleName("Scanner events")
-        table.verticalHeader().hide()
-        table.verticalHeader().setMinimumSectionSize(16)
-        table.verticalHeader().setDefaultSectionSize(theme.ROW_HEIGHT - 2)
-        table.setShowGrid(False)
-        table.setWordWrap(False)
+        table.show_model(self.items, "Scanner events", WIDTHS)
         table.setTabKeyNavigation(False)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         header = table.horizontalHeader()
-        header.setHighlightSections(False)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setStretchLastSection(True)
-        for section, width in enumerate(WIDTHS):
-            header.resizeSection(section, width)
         table.clicked.connect(self._on_clicked)
         table.activated.connect(self._on_clicked)
         copy = QShortcut(QKeySequence(QKeySequence.StandardKey.Copy), table)
@@ -205,9 +137,7 @@ class EventList(QWidget):
     def redraw(self) -> None:
         """Announce that texts or colours look different (another time zone or theme)."""
         self.items.restyle()
-        if self.items.rowCount():
-            last = self.items.index(self.items.rowCount() - 1, len(HEADER) - 1)
-            self.items.dataChanged.emit(self.items.index(0, 0), last)
+        self.items.redraw()
 
     def _on_filter(self, text: str) -> None:
         self._model.events.filter = text
@@ -238,4 +168,4 @@ class EventList(QWidget):
     def copy(self) -> None:
         """Put the chosen events on the clipboard, one line each."""
         rows = sorted({index.row() for index in self.table.selectionModel().selectedRows()})
-        QGuiApplication.clipboard().setText("\n".join("\t".join(self.items.fields(row)) for row in rows))
+        QGuiApplication.clipboard().setText("\n".join("\t".join(self.items.cells(row)) for row in rows))

@@ -10,14 +10,12 @@ import segno
 from PySide6.QtCore import Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication, QPixmap
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -25,7 +23,7 @@ from PySide6.QtWidgets import (
 from app.ui import theme
 from app.ui.models.client_table import ClientTable
 from app.ui.panels.base import Panel
-from app.ui.panels.common import QuietTable, plain_label
+from app.ui.panels.common import QuietTable, plain_label, push_button
 from app.viewmodels import formats
 from app.viewmodels.server import VIEWS, ServerModel
 
@@ -70,9 +68,9 @@ class ServerPanel(Panel):
         self._link.setReadOnly(True)
         self._link.setAccessibleName("Link without its token")
         self._link.setToolTip("The token is left out here; “Copy link” and the QR code hold it")
-        self.copy_button = self._button("Copy link", "Copy the link with its token", self.copy_link)
-        self._open = self._button("Open", "Open the page in the browser", self._on_open)
-        self._renew = self._button("New token", "End every link and cookie given out so far", self._on_renew)
+        self.copy_button = push_button(self, "Copy link", "Copy the link with its token", self.copy_link)
+        self._open = push_button(self, "Open", "Open the page in the browser", self._on_open)
+        self._renew = push_button(self, "New token", "End every link and cookie given out so far", self._on_renew)
         self._qr = QLabel(self)
         self._qr.setFixedSize(QR_SIZE, QR_SIZE)
         self._qr.setAccessibleName("QR code of the link")
@@ -83,7 +81,7 @@ class ServerPanel(Panel):
         self.client_view = QuietTable(self)
         self._clients = ClientTable()
         self._clients.setParent(self)
-        self._set_up_table()
+        self.client_view.show_model(self._clients, "Clients", WIDTHS)
         self._lay_out()
         self._restyle(theme.current())
         theme.notifier().changed.connect(self._restyle)
@@ -118,27 +116,6 @@ class ServerPanel(Panel):
         layout.setSpacing(0)
         layout.addLayout(top)
         layout.addWidget(self.client_view, 1)
-
-    def _button(self, text: str, tip: str, work: Callable[[], None]) -> QPushButton:
-        button = QPushButton(text, self)
-        button.setToolTip(tip)
-        button.clicked.connect(lambda: work())
-        return button
-
-    def _set_up_table(self) -> None:
-        table = self.client_view
-        table.setModel(self._clients)
-        table.setAccessibleName("Clients")
-        table.verticalHeader().hide()
-        table.verticalHeader().setMinimumSectionSize(16)
-        table.verticalHeader().setDefaultSectionSize(theme.ROW_HEIGHT - 2)
-        table.setShowGrid(False)
-        table.setWordWrap(False)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        header = table.horizontalHeader()
-        header.setHighlightSections(False)
-        for index, width in enumerate(WIDTHS):
-            header.resizeSection(index, width)
 
     # -- showing -------------------------------------------------------------------------------------------------
 

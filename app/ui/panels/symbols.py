@@ -58,7 +58,6 @@ class SymbolsPanel(Panel):
         self._table = _SymbolView(self)
         self._items = SymbolTable(model)
         self._items.setParent(self)
-        self._table.setModel(self._items)
         self._set_up_table()
         top = QHBoxLayout()
         top.setContentsMargins(6, 4, 6, 4)
@@ -83,21 +82,14 @@ class SymbolsPanel(Panel):
 
     def _set_up_table(self) -> None:
         table = self._table
-        table.setAccessibleName("Symbols")
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(theme.ROW_HEIGHT - 2)
-        table.verticalHeader().setMinimumSectionSize(16)
-        table.setShowGrid(False)
-        table.setWordWrap(False)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        header = table.horizontalHeader()
+        header.setMinimumSectionSize(36)
+        table.show_model(self._items, "Symbols", WIDTHS)
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         table.customContextMenuRequested.connect(self._on_menu)
-        header = table.horizontalHeader()
-        header.setMinimumSectionSize(36)
         header.setSectionsMovable(True)
-        header.setHighlightSections(False)
         header.setStretchLastSection(False)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -107,8 +99,6 @@ class SymbolsPanel(Panel):
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         header.sortIndicatorChanged.connect(self._items.sort)
         header.setSectionsClickable(True)
-        for index, width in enumerate(WIDTHS):
-            header.resizeSection(index, width)
         table.clicked.connect(self._on_clicked)
         table.activated.connect(self._on_clicked)
 
