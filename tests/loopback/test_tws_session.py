@@ -108,6 +108,7 @@ async def test_a_fill_without_an_event_and_its_later_commission_are_told_once() 
         await rig.live()
         before = len(rig.executions())
         order = sim.world.begin_order(AAPL, "BUY", 10, fate="fill")
+        await hurry(sim)
         await rig.until(lambda: rig_fill(rig, order.perm_id) is not None, "the fill")
         await rig.until(lambda: (rig_fill(rig, order.perm_id) or none()).execution.commission is not None, "commission")
         await asyncio.sleep(0.6)  # the executions have been asked for again
@@ -119,6 +120,13 @@ async def test_a_fill_without_an_event_and_its_later_commission_are_told_once() 
         held = sim.world.position(ACCOUNT, AAPL)
         assert held is not None
         assert position.quantity == held.quantity
+
+
+async def hurry(sim: TwsSim) -> None:
+    """Let four seconds of the simulated market pass in little time."""
+    for _ in range(20):
+        sim.step(4)
+        await asyncio.sleep(0.02)
 
 
 def none() -> ExecutionSeen:
@@ -150,10 +158,11 @@ async def test_orders_are_followed_to_their_end_whether_tws_pushes_them_or_not(p
     async with TwsSim(read_only=False, push_orders=push, rate=0.0) as sim, tws_rig(sim) as rig:
         await rig.live()
         await rig.until(lambda: rig.health.orders_known, "the list of orders")
-        assert rig.health.read_only is False
+        await rig.until(lambda: rig.health.read_only is False, "what the probe found")
         order = sim.world.begin_order(AAPL, "BUY", 10, fate="fill")
         name = str(order.perm_id)
         await rig.until(lambda: name in rig.ledger.orders.orders, "the new order")
+        await hurry(sim)
         await rig.until(lambda: rig.ledger.orders.orders[name].status is OrderStatus.FILLED, "its end")
         state = rig.ledger.orders.orders[name]
         assert (state.filled, state.remaining) == (10.0, 0.0)
