@@ -12,7 +12,6 @@ import json
 import os
 import statistics
 import struct
-import subprocess
 import sys
 import tempfile
 import time
@@ -32,7 +31,9 @@ from app.domain.contracts import Contract
 from app.domain.health import FeedEvent, LinkState
 from app.domain.quotes import QuoteUpdate
 from app.portfolio.ledger import Ledger
-from app.sim.tws import TwsSim
+from app.sim.ibkr import SimQuote
+from app.sim.tws import TwsSim, lines
+from app.sim.tws.ticks import TickWriter
 from app.venues.ibkr_tws.options import TwsOptions
 from app.venues.ibkr_tws.session import TwsSession
 
@@ -42,16 +43,19 @@ LINES = 100
 ROUNDS = 7
 TICKS = 4_000
 RESTARTS = 5
-CRYPTO = ("--set", "bybit.spot.enabled=false", "--set", "bybit.linear.enabled=false")
-NO_HYPERLIQUID = ("--set", "hyperliquid.perp.enabled=false", "--set", "hyperliquid.spot.enabled=false")
+ONLY_BINANCE = tuple(
+    word
+    for key in ("bybit.spot", "bybit.linear", "hyperliquid.perp", "hyperliquid.spot")
+    for word in ("--set", f"{key}.enabled=false")
+)
 
 
 def run() -> list[Row]:
     """Return the rows of the table."""
     rows = asyncio.run(_ticks())
     rows += asyncio.run(_restarts())
-    rows += _window("part 1's load", (*CRYPTO, *NO_HYPERLIQUID, "--set", "demo.ibkr=tws"))
-    rows += _window("three venues, both sources", ())
+    rows += asyncio.run(_window("with part 1's crypto load", ONLY_BINANCE))
+    rows += asyncio.run(_window("with three venues", ()))
     return rows
 
 
@@ -199,21 +203,53 @@ def _all_new(ledger: Ledger, wanted: Sequence[Contract], since_ns: int) -> bool:
 # -- the window --------------------------------------------------------------------------------------------------------
 
 
-def _window(name: str, arguments: tuple[str, ...]) -> list[Row]:
-    """Run the program and return the rows of its report."""
+class PromptWriter(TickWriter):
+    """Writes a trade with the time it is sent at, to the millisecond, instead of when it happened."""
+
+    def _rt_volume(self, quote: SimQuote) -> str | None:
+        text = super()._rt_volume(quote)
+        if text is None:
+            return None
+        fields = text.split(";")
+        fields[2] = f"{time.time_ns() // 1_000_000}"
+        return ";".join(fields)
+
+
+async def _window(name: str, arguments: tuple[str, ...]) -> list[Row]:
+    """Run the program against a TWS of this process and return the rows of its report."""
     seconds = 60.0 * float(os.environ.get("FATHOM_BENCH_MINUTES", "2"))
+    lines.TickWriter = PromptWriter  # type: ignore[misc]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "measure.json"
-        command = [sys.executable, "-m", "tests.bench.broker_window", "--demo", "--basedir", folder]
-        command += ["--layout", "Broker", "--after", str(seconds), "--measure", str(out), "--quit", *arguments]
-        subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+        async with TwsSim() as sim:
+            command = [sys.executable, "-m", "tests.bench.broker_window", "--demo", "--basedir", folder]
+            command += [
+                "--set",
+                "demo.ibkr=off",
+                "--set",
+                "ibkr.tws.enabled=true",
+                "--set",
+                f"ibkr.tws.port={sim.port}",
+            ]
+            command += ["--layout", "Broker", "--after", str(seconds), "--measure", str(out), "--quit", *arguments]
+            child = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.DEVNULL)
+            if await child.wait():
+                raise RuntimeError("the program failed")
+            if sim.order_requests:
+                raise RuntimeError("the program asked for an order")
         report: dict[str, Any] = json.loads(out.read_text())
     lag, panels = report["lag_ms"], report["event_to_painted_by_panel_ms"]
     portfolio = next(figures for title, figures in panels.items() if "Portfolio" in title)
     orders = next(figures for title, figures in panels.items() if "Live Trading" in title)
     return [
-        _row("simulator to changed cell, p50", portfolio["p50_ms"], "ms", "< 50", name),
-        _row("simulator to changed cell, p99", portfolio["p99_ms"], "ms", "< 100", f"{portfolio['samples']} samples"),
+        _row("socket of the simulator to changed cell, p50", portfolio["p50_ms"], "ms", "< 50", name),
+        _row(
+            "socket of the simulator to changed cell, p99",
+            portfolio["p99_ms"],
+            "ms",
+            "< 100",
+            f"{portfolio['samples']} samples",
+        ),
         _row("order news received to painted, p99", orders["p99_ms"], "ms", "< 1000", f"{orders['samples']} samples"),
         _row("event loop lag p99", lag["p99"], "ms", "< 30", f"p50 {lag['p50']:.1f}, max {lag['max']:.0f}"),
         _row("CPU of the window's process", 100 * report["cpu_s"] / report["uptime_s"], "% core", "", "start included"),
