@@ -35,6 +35,7 @@ QUICK = TwsOptions(
     clock_every_s=0.3,
     competing_every_s=0.5,
     quiet_s=0.5,
+    repeat_s=0.5,
     tick_s=0.05,
     backoff=BackoffPolicy(first_s=0.05, cap_s=0.2),
     refused=BackoffPolicy(first_s=0.05, cap_s=0.1),

@@ -38,7 +38,6 @@ GENERIC_TICKS: Final = {
 _HOLD_S: Final = 600.0
 _SHORT_HOLD_S: Final = 60.0
 _SILENT_HOLD_S: Final = 5.0
-_REPEAT_S: Final = 3.0
 _REMEMBERED: Final = 2000
 _PRICES: Final = frozenset((QuoteField.BID, QuoteField.ASK, QuoteField.LAST, QuoteField.CLOSE, QuoteField.MARK))
 _OVER: Final = "all market data lines of the budget are in use"
@@ -238,7 +237,7 @@ class Lines:
     def on_message(self, request: int, code: int, text: str) -> bool:
         """Take a message; return whether it was about a line."""
         if code == errors.TOO_FAST:
-            self._repeat_ns = self._clock.monotonic_ns() + int(_REPEAT_S * NS_PER_S)
+            self._repeat_ns = self._clock.monotonic_ns() + int(self._options.repeat_s * NS_PER_S)
         line = self._by_request.get(request)
         if line is None:
             return False

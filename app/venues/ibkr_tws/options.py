@@ -21,6 +21,7 @@ class TwsOptions:
 
     probe_s: how long the first question for open orders may take. pnl_positions: positions whose profit and loss is
     asked one by one. quiet_s: how long a line that TWS warned of may stay without a price before it is freed.
+    repeat_s: when silent lines are opened once more after TWS has dropped messages for haste.
     """
 
     host: str = "127.0.0.1"
@@ -35,6 +36,7 @@ class TwsOptions:
     clock_every_s: float = 5.0
     competing_every_s: float = 60.0
     quiet_s: float = 10.0
+    repeat_s: float = 3.0
     tick_s: float = 1.0
     pnl_positions: int = 200
     history_at_once: int = 4
