@@ -145,7 +145,8 @@ class Screens:
         from app.viewmodels.portfolio import PortfolioModel
 
         ready = self._ready
-        return PortfolioPanel(PortfolioModel(ready.brokerage, self._links, clock=self._clock(), history=ready.history))
+        model = PortfolioModel(ready.brokerage, self._links, clock=self._clock(), history=ready.history)
+        return PortfolioPanel(model, care=ready.care)
 
     def _orders(self) -> Panel:
         from app.ui.panels.live_trading import LiveTradingPanel
@@ -160,7 +161,7 @@ class Screens:
         model = LiveTradingModel(
             ready.brokerage, self._clock().wall_ns, store=ready.history, store_trouble=store_trouble
         )
-        return LiveTradingPanel(model)
+        return LiveTradingPanel(model, care=ready.care)
 
     def _doctor(self) -> Panel:
         from app.ui.panels.doctor import DoctorPanel

@@ -242,20 +242,36 @@ def test_cards_follow_theme_and_brokers(feeds: FeedsPanel, market: FakeMarket) -
 def test_the_banner_is_there_while_something_is_needed(
     qtbot, care: BrokerCare, tws: Desk, portal: Desk, pages: list[str]
 ) -> None:
-    banner, for_tws = BrokerBanner(care), BrokerBanner(care, Source.TWS)
-    for widget in (banner, for_tws):
+    banner, for_tws = BrokerBanner(care), BrokerBanner(care)
+    for widget, sources in ((banner, tuple(Source)), (for_tws, (Source.TWS,))):
         qtbot.addWidget(widget)
-        widget.poll()
+        widget.poll(sources)
     assert banner.text == "IBKR Client Portal: Log in at https://localhost:5000"
     assert banner.isVisibleTo(None)
     assert (for_tws.text, for_tws.isVisibleTo(None)) == ("", False)
     banner._lines[Source.PORTAL][2].buttons[Care.LOGIN].click()
     assert pages == ["https://localhost:5000"]
     portal.health.needs = ""
-    banner.poll()
+    banner.poll(tuple(Source))
     assert not banner.isVisibleTo(None)
     for widget in (banner, for_tws):
         widget.shut()
+
+
+def test_the_banner_leaves_what_is_said_already_to_its_buttons(qtbot, care: BrokerCare, portal: Desk) -> None:
+    banner = BrokerBanner(care)
+    qtbot.addWidget(banner)
+    said = "Client Portal is away. Log in at https://localhost:5000."
+    banner.poll(tuple(Source), said)
+    assert banner.text == "IBKR Client Portal needs you"
+    buttons = banner._lines[Source.PORTAL][2].buttons
+    assert [offer for offer in Care if buttons[offer].isVisibleTo(banner)] == [Care.LOGIN, Care.WAKE]
+    portal.login_url, portal.health.state = "", LinkState.CONNECTING
+    banner.poll(tuple(Source), said)
+    assert (banner.text, banner.isVisibleTo(None)) == ("", False), "nothing to click, nothing to add"
+    banner.poll(tuple(Source))
+    assert banner.text == "IBKR Client Portal: Log in at https://localhost:5000"
+    banner.shut()
 
 
 # -- certificate --------------------------------------------------------------------------------------------------

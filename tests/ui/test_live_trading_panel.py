@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.domain.account import Source
+from app.domain.broker_health import BrokerHealth
 from app.domain.health import LinkState
 from app.domain.orders import OrdersListed, OrderStatus, Side
 from app.domain.quotes import QuoteField
@@ -31,6 +32,7 @@ from app.portfolio.lines import LineGroup
 from app.portfolio.orders import OrderBook
 from app.ui import theme, zone
 from app.ui.panels.live_trading import LiveTradingPanel
+from app.viewmodels.broker_care import BrokerCare
 from app.viewmodels.order_filter import Group, Period
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "viewmodels"))
@@ -227,6 +229,37 @@ def test_the_source_is_chosen_among_those_that_are_on(make) -> None:
     box.activated.emit(2)
     assert panel.model.choice is Source.PORTAL
     assert titles == ["Client Portal PAPER"]
+
+
+class CareFor:
+    """What the user can do for a desk: log in."""
+
+    login_url = "https://localhost:5000"
+    trust = None
+    take_over = None
+
+    def __init__(self, health: BrokerHealth) -> None:
+        self.health = health
+
+    def wake(self) -> None:
+        """Nothing."""
+
+
+def test_what_a_shown_source_needs_of_the_user_has_its_button_and_is_said_once(qtbot) -> None:
+    rig = filled_rig(Source.TWS, Source.PORTAL)
+    health = rig.portal.health
+    panel = LiveTradingPanel(rig.model, care=BrokerCare(lambda: {Source.PORTAL: CareFor(health)}), spawn=Spawned())
+    qtbot.addWidget(panel)
+    assert panel.banner is not None
+    assert not panel.banner.isVisibleTo(panel)
+    health.state, health.needs = LinkState.BANNED, "Log in at https://localhost:5000"
+    panel.refresh(rig.now_ns)
+    assert any("Log in at" in label.text() for label in panel.notes.labels)
+    assert panel.banner.text == "IBKR Client Portal needs you"
+    rig.model.choose(Source.TWS)
+    panel.refresh(rig.now_ns)
+    assert not panel.banner.isVisibleTo(panel), "that source is not shown"
+    panel.shut()
 
 
 async def test_earlier_days_are_read_from_the_store(make) -> None:

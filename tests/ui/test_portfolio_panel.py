@@ -30,6 +30,7 @@ from app.ui.dialogs import ask
 from app.ui.models.portfolio_table import FLASH_MS, SECTION
 from app.ui.panels.portfolio import PortfolioPanel
 from app.ui.panels.portfolio_bar import FlowLayout
+from app.viewmodels.broker_care import BrokerCare
 from app.viewmodels.linking import LinkBus
 from app.viewmodels.portfolio import PortfolioModel
 from app.viewmodels.portfolio_columns import COLUMNS
@@ -304,6 +305,47 @@ def test_a_source_that_is_down_covers_the_rows_and_turns_them_grey(scene: Scene)
     scene.frame()
     assert scene.panel.view.cover == ""
     assert scene.ink("AAPL", "daily", 1) == theme.current().up
+
+
+class CareFor:
+    """What the user can do for a desk: log in."""
+
+    login_url = "https://localhost:5000"
+    trust = None
+    take_over = None
+
+    def __init__(self, desk: FakeDesk) -> None:
+        self.health = desk.health
+
+    def wake(self) -> None:
+        """Nothing."""
+
+
+def test_what_the_source_needs_of_the_user_has_its_button_and_is_said_once(desk: FakeDesk) -> None:
+    care = BrokerCare(lambda: {Source.TWS: CareFor(desk)})
+    model = PortfolioModel(FakeBrokerage(desk), LinkBus(), clock=desk.time)
+    panel = PortfolioPanel(model, care=care, monotonic_ns=desk.time.monotonic_ns, spawn=lambda work: work.close())
+    assert panel.banner is not None
+
+    def frame() -> None:
+        desk.time.add(6)
+        panel.revision()
+        panel.refresh(desk.time.now_ns)
+
+    frame()
+    assert not panel.banner.isVisibleTo(panel)
+    desk.health.competing = True
+    frame()
+    assert panel.banner.text == "IBKR TWS: Another login of the same user has the live data."
+    desk.health.competing = False
+    desk.health.state, desk.health.needs = LinkState.BANNED, "Log in at https://localhost:5000"
+    frame()
+    assert "Log in at https://localhost:5000." in panel.view.cover
+    assert panel.banner.text == "IBKR TWS needs you"
+    assert panel.banner.isVisibleTo(panel)
+    panel.shut()
+    panel.deleteLater()
+    flush()
 
 
 def test_without_a_source_the_panel_says_what_to_do() -> None:

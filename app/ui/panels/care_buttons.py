@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from PySide6.QtCore import Qt, QTimer, QUrl
@@ -80,38 +81,38 @@ class CareButtons(QWidget):
 class BrokerBanner(QWidget):
     """Says above a panel what a broker's connection needs of the user; hidden while nothing is needed.
 
-    source: only that one; None: whichever needs something. The owner calls `poll` about twice a second.
+    The owner calls `poll` at least once a second.
     """
 
-    def __init__(self, care: BrokerCare, source: Source | None = None, parent: QWidget | None = None) -> None:
+    def __init__(self, care: BrokerCare, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._care = care
-        self._source = source
         self._lines: dict[Source, tuple[QFrame, QLabel, CareButtons]] = {}
-        self._needs: tuple[Need, ...] = ()
+        self._shown: tuple[tuple[Need, str], ...] = ()
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(0)
         theme.notifier().changed.connect(self._restyle)
         self.hide()
 
-    def poll(self) -> None:
-        """Show what is needed now."""
-        needs = tuple(need for need in self._care.needs() if self._source in (None, need.source))
-        if needs == self._needs:
+    def poll(self, sources: Collection[Source], said: str = "") -> None:
+        """Show what these sources need now. said: what the owner says itself; a need that is in it is not said again,
+        only its buttons are shown."""
+        shown = tuple((need, _words(need, said)) for need in self._care.needs() if need.source in sources)
+        shown = tuple((need, words) for need, words in shown if words)
+        if shown == self._shown:
             return
-        self._needs = needs
-        wanted = {need.source: need for need in needs}
+        self._shown = shown
+        wanted = {need.source for need, _ in shown}
         for source, (line, _, _) in self._lines.items():
             line.setVisible(source in wanted)
-        for need in needs:
+        for need, words in shown:
             line, label, buttons = self._lines.get(need.source) or self._add(need.source)
-            text = f"{need.title}: {need.sentence}"
-            label.setText(text)
-            label.setAccessibleName(text)
+            label.setText(words)
+            label.setAccessibleName(words)
             buttons.show_offers(need.offers)
             line.show()
-        self.setVisible(bool(needs))
+        self.setVisible(bool(shown))
 
     def _add(self, source: Source) -> tuple[QFrame, QLabel, CareButtons]:
         line = QFrame(self)
@@ -136,9 +137,16 @@ class BrokerBanner(QWidget):
     @property
     def text(self) -> str:
         """Return what is said now, one line a source."""
-        return "\n".join(f"{need.title}: {need.sentence}" for need in self._needs)
+        return "\n".join(words for _, words in self._shown)
 
     def _restyle(self, look: theme.Theme) -> None:
         for line, label, _ in self._lines.values():
             line.setStyleSheet(f"QFrame {{ background: {look.raised}; border-left: 3px solid {look.warning}; }}")
             label.setStyleSheet(f"border: 0; color: {look.text};")
+
+
+def _words(need: Need, said: str) -> str:
+    """Return the words beside the buttons of a need, "" when there is nothing to add to what is said."""
+    if need.sentence not in said:
+        return f"{need.title}: {need.sentence}"
+    return f"{need.title} needs you" if need.offers else ""

@@ -14,12 +14,14 @@ from app.ui import theme, zone
 from app.ui.dialogs import ask
 from app.ui.models.order_tables import fill_table, order_table
 from app.ui.panels.base import Panel
+from app.ui.panels.care_buttons import BrokerBanner
 from app.ui.panels.common import plain_label, restore_split
 from app.ui.panels.lines_view import LinesView
 from app.ui.panels.live_trading_bar import NoteRows, TradingBar
 from app.ui.panels.live_trading_detail import OrderDetail
 from app.ui.panels.work import PanelWork
 from app.viewmodels import formats
+from app.viewmodels.broker_care import BrokerCare
 from app.viewmodels.depth_chart import Spawn, spawn_task
 from app.viewmodels.live_trading import LiveTradingModel
 from app.viewmodels.order_export import FILL_HEADER, ORDER_HEADER, fill_rows, order_rows
@@ -30,13 +32,15 @@ BESIDE: Final = 820
 
 
 class LiveTradingPanel(Panel):
-    """Shows a `LiveTradingModel`. spawn runs a coroutine: reading earlier days, saving a file."""
+    """Shows a `LiveTradingModel`. care: what only the user can do for its sources, None: no buttons for it; spawn runs
+    a coroutine: reading earlier days, saving a file."""
 
     def __init__(
         self,
         model: LiveTradingModel,
         parent: QWidget | None = None,
         *,
+        care: BrokerCare | None = None,
         spawn: Spawn = spawn_task,
     ) -> None:
         super().__init__(parent)
@@ -45,6 +49,7 @@ class LiveTradingPanel(Panel):
         self._title = ""
         self._is_laid_out = False
         model.set_zone(zone.current())
+        self.banner = BrokerBanner(care, self) if care is not None else None
         self.bar = TradingBar(model, self)
         self.notes = NoteRows(self)
         self.orders = LinesView(order_table(model), "Orders", self)
@@ -69,6 +74,8 @@ class LiveTradingPanel(Panel):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
+        if self.banner is not None:
+            layout.addWidget(self.banner)
         layout.addWidget(self.bar)
         layout.addWidget(self.notes)
         layout.addWidget(self._splitter, 1)
@@ -107,7 +114,10 @@ class LiveTradingPanel(Panel):
         model = self.model
         model.refresh(now_ns)
         self.bar.show_model()
-        self.notes.show_notes(model.notes())
+        notes = model.notes()
+        self.notes.show_notes(notes)
+        if self.banner is not None:
+            self.banner.poll(model.chosen, "\n".join(note.text for note in notes))
         self.orders.table.show_lines(model.orders, hold=self.orders.is_pointed, fresh=model.line_of)
         self.fills.table.show_lines(model.fills, hold=self.fills.is_pointed, fresh=model.fill_of)
         rows = self.orders.table.rowCount()
@@ -186,6 +196,8 @@ class LiveTradingPanel(Panel):
     def shut(self) -> None:
         """Let go of theme, zone, quotes and what still runs."""
         self._work.cancel()
+        if self.banner is not None:
+            self.banner.shut()
         theme.notifier().changed.disconnect(self._restyle)
         zone.notifier().changed.disconnect(self._on_zone)
         self.model.shut()

@@ -17,11 +17,13 @@ from app.ui import theme, zone
 from app.ui.dialogs import ask
 from app.ui.models.portfolio_table import FLASH_MS, FLASH_STEPS, SECTION, PortfolioTree
 from app.ui.panels.base import Panel
+from app.ui.panels.care_buttons import BrokerBanner
 from app.ui.panels.common import LinkButton, plain_label, restore_split, show_columns, shown_columns, tool_button
 from app.ui.panels.portfolio_bar import PortfolioBar
 from app.ui.panels.portfolio_charts import PortfolioCharts
 from app.ui.panels.portfolio_view import PortfolioView
 from app.ui.panels.work import PanelWork
+from app.viewmodels.broker_care import BrokerCare
 from app.viewmodels.depth_chart import Spawn, spawn_task
 from app.viewmodels.portfolio import PortfolioModel
 from app.viewmodels.portfolio_columns import BY_KEY, COLUMNS, KEYS, chosen_widths
@@ -34,13 +36,15 @@ CHARTS_FROM: Final = 470
 
 
 class PortfolioPanel(Panel):
-    """Shows a portfolio. spawn: runs a coroutine (reading stored minutes, dialogs)."""
+    """Shows a portfolio. care: what only the user can do for its source, None: no buttons for it; spawn: runs a
+    coroutine (reading stored minutes, dialogs)."""
 
     def __init__(
         self,
         model: PortfolioModel,
         parent: QWidget | None = None,
         *,
+        care: BrokerCare | None = None,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
         spawn: Spawn = spawn_task,
     ) -> None:
@@ -59,6 +63,7 @@ class PortfolioPanel(Panel):
         self._forces_charts = False
         self.items = PortfolioTree(model)
         self.items.setParent(self)
+        self.banner = BrokerBanner(care, self) if care is not None else None
         self.bar = PortfolioBar(model, self)
         self.view = PortfolioView(self.items, self)
         self.charts = PortfolioCharts(model, self)
@@ -75,6 +80,8 @@ class PortfolioPanel(Panel):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
+        if self.banner is not None:
+            layout.addWidget(self.banner)
         layout.addWidget(self.bar)
         layout.addLayout(self._tools)
         layout.addWidget(self._splitter, 1)
@@ -173,8 +180,10 @@ class PortfolioPanel(Panel):
         self.tree_button.setChecked(model.lines.is_tree)
         self.flat_button.setChecked(not model.lines.is_tree)
         self.view.setRootIsDecorated(model.lines.is_tree)
-        cover = model.state.trouble if model.desk is not None else ""
-        self.view.show_words(model.message(), cover)
+        trouble = model.state.trouble if model.desk is not None else ""
+        self.view.show_words(model.message(), trouble)
+        if self.banner is not None:
+            self.banner.poll((model.source,) if model.source is not None else (), trouble)
         if self.charts.isVisible():
             self.charts.refresh()
         self._show_footer()
@@ -221,6 +230,8 @@ class PortfolioPanel(Panel):
     def shut(self) -> None:
         """Let go of open dialogs, theme, zone and quotes."""
         self._work.cancel()
+        if self.banner is not None:
+            self.banner.shut()
         theme.notifier().changed.disconnect(self._restyle)
         zone.notifier().changed.disconnect(self._on_zone)
         self.model.shut()
