@@ -80,17 +80,18 @@ def test_the_library_that_could_is_known_to_one_package_only() -> None:
 
 
 def test_only_the_guarded_socket_and_the_guarded_client_are_built() -> None:
-    built = {
-        path: {
-            name
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Call)
-            for name in [ast.unparse(node.func)]
-            if name in ("ib_async.IB", "IB", "ib_async.Client", "httpx.AsyncClient", "httpx.Client")
-        }
+    clients = {"ib_async.IB", "ib_async.Client", "httpx.AsyncClient", "httpx.Client"}
+    named = {
+        path: {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)} & clients
         for path, tree in trees()
     }
-    assert {path for path, names in built.items() if names} == {"app/venues/ibkr_portal/http.py", "app/venues/rest.py"}
+    assert {path: names for path, names in named.items() if names} == {
+        "app/services/doctor_checks/venues.py": {"httpx.AsyncClient"},  # asks Binance, Bybit and Hyperliquid only
+        "app/venues/ibkr_portal/http.py": {"httpx.AsyncClient"},
+        "app/venues/ibkr_tws/readonly.py": {"ib_async.IB"},  # as the base of a class with the guarded client
+        "app/venues/ibkr_tws/wrapper.py": {"ib_async.IB"},  # as a type
+        "app/venues/rest.py": {"httpx.AsyncClient"},
+    }
 
 
 def test_the_facade_and_the_port_of_sessions_have_reading_verbs_only() -> None:
