@@ -31,7 +31,7 @@ from app.screens import Screens, Sources
 from app.settings.store import Settings
 from app.ui import theme
 from app.ui.instance import SingleInstance
-from app.ui.mainwindow import MainWindow, capture_screenshots
+from app.ui.mainwindow import MainWindow
 from app.ui.notifier import Notifier
 from app.viewmodels.layouts import LayoutStore
 from app.viewmodels.linking import LinkBus
@@ -240,6 +240,8 @@ class Desktop:
             options.measure.write_text(json.dumps(report))
         if options.screenshots is not None:
             options.screenshots.mkdir(parents=True, exist_ok=True)
+            from app.ui.screenshots import capture_screenshots
+
             for path in await capture_screenshots(self._window, options.screenshots):
                 _log.info("screenshot %s", path)
         if options.quit_after:

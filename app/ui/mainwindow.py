@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from PySide6.QtCore import QByteArray, QEvent, QSize, Qt, QTimer, Signal
@@ -19,14 +18,14 @@ from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QStatusBar, QWid
 from app.ui import icons, theme, zone
 from app.ui.actions import Actions
 from app.ui.frameclock import FrameClock
-from app.ui.palette import Entry, Palette
 from app.ui.panels.base import Panel, typed_text
 from app.ui.registry import PanelRegistry
 from app.ui.screens import fit_to_screens
+from app.ui.search import Search
 from app.ui.statusbar import StatusBar
 from app.ui.tasks import TaskBag
 from app.viewmodels.layouts import LayoutDocument, LayoutStore
-from app.viewmodels.linking import DEFAULT_GROUP, LinkBus
+from app.viewmodels.linking import LinkBus
 from app.viewmodels.status import StatusModel
 
 if TYPE_CHECKING:
@@ -34,12 +33,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("fathom.ui.window")
 
-_SETTLE_S: Final = 0.4
-"""How long a panel that was behind others takes to lay itself out and read its figures."""
-
 STATUS_MS: Final = 500
 TIMING_TICKS: Final = 4
-MAX_RECENT: Final = 8
 USUAL_SIZE: Final = QSize(1600, 940)
 
 
@@ -84,14 +79,12 @@ class MainWindow(QMainWindow):
         self._status = status
         self._layouts = layouts
         self._links = links
-        self._pairs = pairs
         self._request_exit = request_exit
         self._version = version
         self._about = tuple(about)
         self._docks: DockHost | None = None
         stored, notice = layouts.load()
         self._document = stored or LayoutDocument()
-        self._recent: list[str] = _texts(self._document.options.get("recent"))[:MAX_RECENT]
         self.tasks = TaskBag(self.notice)
         self.frame_clock = FrameClock(status.clock.wall_ns, self)
         self.frame_clock.panel_failed.connect(self._on_panel_failed)
@@ -101,7 +94,14 @@ class MainWindow(QMainWindow):
         self._welcome = _Welcome(self)
         self.setCentralWidget(self._welcome)
         self.actions_ = Actions(self)
-        self._palette: Palette | None = None
+        self.search = Search(
+            self,
+            self.actions_,
+            links,
+            pairs=pairs,
+            group=self._link_group,
+            recent=_texts(self._document.options.get("recent")),
+        )
         self._status_ticks = 0
         self._notice_timer = QTimer(self)
         self._notice_timer.setSingleShot(True)
@@ -143,7 +143,7 @@ class MainWindow(QMainWindow):
         self._docks = DockHost(self, self._registry, self.frame_clock)
         self._enable_dock_actions(True)
         self._docks.set_floating_title(self._title())
-        self._docks.typed.connect(self.search_symbol)
+        self._docks.typed.connect(self.search.ask_symbol)
         names = [arrangement.name for arrangement in BUILT_IN]
         active = self._document.active
         if active not in names and active not in self._document.layouts:
@@ -185,7 +185,7 @@ class MainWindow(QMainWindow):
             theme=theme.current().name,
             pair=theme.current().pair.value,
             zone=zone.name(),
-            recent=list(self._recent),
+            recent=list(self.search.recent),
             links=dict(self._links.groups()),
         )
         try:
@@ -206,8 +206,7 @@ class MainWindow(QMainWindow):
         """Hide and destroy the window, without tasks to wait for."""
         theme.notifier().changed.disconnect(self._on_theme)
         zone.notifier().changed.disconnect(self._on_zone)
-        if self._palette is not None:
-            self._palette.hide()
+        self.search.hide()
         if self._docks is not None:
             self._docks.shut()
         self.hide()
@@ -270,8 +269,8 @@ class MainWindow(QMainWindow):
         file_menu.addSeparator()
         file_menu.addAction(add("quit", "&Quit", self._request_exit, "Ctrl+Q", "exit"))
         view = bar.addMenu("&View")
-        view.addAction(add("palette", "Command palette …", self.open_palette, "Ctrl+K", "search"))
-        view.addAction(add("symbol", "Find a symbol …", self.search_symbol, "Ctrl+F", "search"))
+        view.addAction(add("palette", "Command palette …", self.search.ask_command, "Ctrl+K", "search"))
+        view.addAction(add("symbol", "Find a symbol …", self.search.ask_symbol, "Ctrl+F", "search"))
         view.addSeparator()
         view.addAction(add("theme", "Switch light and dark", self.toggle_theme, "Ctrl+Shift+L", "theme"))
         pairs = view.addMenu("Colours of up and down")
@@ -419,57 +418,19 @@ class MainWindow(QMainWindow):
         self.docks.set_locked(not self.docks.locked)
         self.actions_.get("lock").setChecked(self.docks.locked)
 
-    # palette and search
+    # keyboard
 
-    def open_palette(self) -> None:
-        """Offer every command, then every symbol."""
-        entries = [
-            Entry(
-                action.text().replace("&", ""),
-                action.shortcut().toString(),
-                action.trigger,
-                str(action.data() or ""),
-            )
-            for action in self.actions_.all()
-            if action.isEnabled() and action.objectName() != "palette"
-        ]
-        self._ask(entries + self._symbol_entries(), "Type a command or a symbol")
-
-    def search_symbol(self, text: str = "") -> None:
-        """Offer the symbols, recent ones first; the chosen one goes to the panel's link group."""
-        self._ask(self._symbol_entries(), "Type a symbol", text)
-
-    def _symbol_entries(self) -> list[Entry]:
-        pairs = list(self._pairs())
-        recent = [pair for pair in self._recent if pair in pairs]
-        ordered = dict.fromkeys([*recent, *pairs])
-        return [Entry(pair, "recent" if pair in recent else "", partial(self.pick, pair)) for pair in ordered]
-
-    def _ask(self, entries: Sequence[Entry], placeholder: str, text: str = "") -> None:
-        if self._palette is None:
-            self._palette = Palette(self)
+    def _link_group(self) -> str | None:
+        """Return the link group of the panel that has the keyboard, None when it has none."""
         active = self._docks.active() if self._docks is not None else None
         group = getattr(active.panel, "link_group", None) if active is not None else None
-        self._search_group = group if isinstance(group, str) else DEFAULT_GROUP
-        self._palette.ask(entries, placeholder, text)
-
-    def pick(self, pair: str) -> None:
-        """Show a pair in every panel of the present link group."""
-        self._recent = [pair, *(other for other in self._recent if other != pair)][:MAX_RECENT]
-        self._links.publish(self._search_group, pair)
-
-    _search_group = DEFAULT_GROUP
-
-    @property
-    def palette_widget(self) -> Palette | None:
-        """Return the palette once it was used."""
-        return self._palette
+        return group if isinstance(group, str) else None
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Open the symbol search with a letter that nobody else wanted."""
         text = typed_text(event)
         if text and self._docks is not None:
-            self.search_symbol(text)
+            self.search.ask_symbol(text)
             event.accept()
         else:
             super().keyPressEvent(event)
@@ -568,38 +529,12 @@ class MainWindow(QMainWindow):
 
     async def _screenshots(self) -> None:
         from app.ui.dialogs import ask
+        from app.ui.screenshots import capture_screenshots
 
         target = await ask.file_to_save(self, "Save screenshots", "fathom.png", "PNG pictures (*.png)")
         if target is not None:
             paths = await capture_screenshots(self, target.parent / target.stem)
             self.notice(f"{len(paths)} pictures saved in {paths[0].parent}")
-
-
-async def capture_screenshots(window: MainWindow, directory: Path) -> list[Path]:
-    """Write a PNG of the window and of each open panel; return the paths, the window first. Raises OSError.
-
-    Panels behind others are brought to the front one after the other, and put back.
-    """
-    from app.ui.dialogs.ask import write_png
-
-    window.frame_clock.tick()
-    await asyncio.sleep(0)
-    paths = [directory / "window.png"]
-    write_png(paths[0], window.grab())
-    in_front = [entry for entry in window.docks.panels() if entry.panel.isVisible()]
-    for entry in window.docks.panels():
-        if not entry.panel.isVisible():
-            entry.dock.setAsCurrentTab()
-            await asyncio.sleep(_SETTLE_S)
-            window.frame_clock.tick()
-        await asyncio.sleep(0)
-        path = directory / f"panel-{entry.name.replace(':', '-')}.png"
-        write_png(path, entry.panel.grab())
-        paths.append(path)
-    for entry in in_front:
-        if not entry.panel.isVisible():
-            entry.dock.setAsCurrentTab()
-    return paths
 
 
 def _texts(value: object) -> list[str]:

@@ -22,7 +22,8 @@ from app.domain.health import LinkState
 from app.domain.ids import Market
 from app.ui import theme, zone
 from app.ui.frameclock import Latency
-from app.ui.mainwindow import MainWindow, capture_screenshots
+from app.ui.mainwindow import MainWindow
+from app.ui.screenshots import capture_screenshots
 from app.ui.statusbar import ElidedLabel, LightButton, StatusBar, light_text, light_texts
 from app.viewmodels.linking import LinkBus
 from app.viewmodels.status import FeedLight, Mode, StatusModel
@@ -52,7 +53,7 @@ def test_nothing_that_needs_the_docks_is_offered_before_they_are_there(make_wind
     for action in window.actions_.all():
         if action.objectName() not in ("quit", "about", "theme", "zone", "fullscreen"):
             action.trigger()
-    window.search_symbol("b")
+    window.search.ask_symbol("b")
     window.save_layout()
     assert window.exits == []
     window.populate()
@@ -101,7 +102,7 @@ def test_layout_theme_zone_and_panels_come_back(make_window: MakeWindow, tmp_pat
     window.save_perspective("Mine")
     window.toggle_theme()
     window.toggle_zone()
-    window.pick("SOLUSDT")
+    window.search.pick("SOLUSDT")
     window.save_layout()
     names = sorted(entry.name for entry in window.docks.panels())
     close(window)
@@ -170,7 +171,7 @@ def test_a_typed_letter_opens_the_symbol_search_and_enter_picks(make_window: Mak
     window = make_window()
     panel = window.docks.find("ladder")[0].panel
     QTest.keyClick(panel.focus_target(), Qt.Key.Key_S)
-    palette = window.palette_widget
+    palette = window.search.palette
     assert palette is not None
     assert palette.isVisible()
     QTest.keyClicks(palette._edit, "ol")
@@ -178,7 +179,7 @@ def test_a_typed_letter_opens_the_symbol_search_and_enter_picks(make_window: Mak
     QTest.keyClick(palette._edit, Qt.Key.Key_Return)
     assert not palette.isVisible()
     assert links.current("A") == "SOLUSDT"
-    window.search_symbol()
+    window.search.ask_symbol()
     assert palette.texts()[0] == "SOLUSDT"
     QTest.keyClick(palette._edit, Qt.Key.Key_Escape)
     assert not palette.isVisible()
@@ -188,20 +189,20 @@ def test_letters_in_a_text_field_stay_there(make_window: MakeWindow) -> None:
     window = make_window()
     panel = window.docks.find("symbols")[0].panel
     QTest.keyClicks(panel._filter, "eth")
-    assert window.palette_widget is None
+    assert window.search.palette is None
     assert panel._filter.text() == "eth"
 
 
 def test_the_palette_finds_and_runs_a_command(make_window: MakeWindow) -> None:
     window = make_window()
-    window.open_palette()
-    palette = window.palette_widget
+    window.search.ask_command()
+    palette = window.search.palette
     assert palette is not None
     QTest.keyClicks(palette._edit, "light and dark")
     assert palette.texts()[0] == "Switch light and dark"
     QTest.keyClick(palette._edit, Qt.Key.Key_Return)
     assert theme.current().name == "light"
-    window.open_palette()
+    window.search.ask_command()
     QTest.keyClicks(palette._edit, "zzzz")
     assert palette.texts() == []
     palette.hide()
@@ -321,6 +322,7 @@ app = runtime.make_application(["fathom"])
 from fakes import FakeMarket
 from shell import MarketClock, Placeholder
 from app.ui.mainwindow import MainWindow
+from app.ui.screenshots import capture_screenshots
 from app.ui.registry import PanelKind, PanelRegistry
 from app.viewmodels.layouts import LayoutStore
 from app.viewmodels.linking import LinkBus
