@@ -483,6 +483,18 @@ def test_the_pictures_can_be_hidden(scene: Scene) -> None:
     assert scene.panel.save_state()["charts"] is False
 
 
+@pytest.mark.parametrize("width", [1366, 700])
+def test_the_figures_of_the_account_have_their_height_from_the_first_frame(desk: FakeDesk, width: int) -> None:
+    made = Scene(desk, size=(width, 700))
+    labels = list(made.panel.bar._labels.values())
+    assert labels
+    assert [label.height() for label in labels] == [label.sizeHint().height() for label in labels]
+    made.panel.shut()
+    made.panel.close()
+    made.panel.deleteLater()
+    flush()
+
+
 def test_in_a_low_panel_the_positions_have_all_the_room_unless_the_pictures_are_asked_for(scene: Scene) -> None:
     panel = scene.panel
     panel.resize(panel.width(), 380)

@@ -199,7 +199,8 @@ class PortfolioPanel(Panel):
         notable = [check.figure for check in model.view.checks if check.is_notable]
         if checked:
             words = f"{differing} of {checked} positions DIFFER from the broker's figures (column Check)"
-            parts.append(words if differing else f"{checked} positions agree with the broker's figures")
+            agree = "1 position agrees" if checked == 1 else f"{checked} positions agree"
+            parts.append(words if differing else f"{agree} with the broker's figures")
         parts += [f"{name} of the account differs from our sum" for name in notable]
         parts += model.view.conversions
         if any("†" in model.lines.text(node, key) for node in self._all_nodes() for key in ("daily", "unrealised")):
