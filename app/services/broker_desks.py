@@ -12,7 +12,8 @@ from app.domain.account import Source
 from app.domain.broker_health import BrokerHealth
 from app.domain.clock import Clock
 from app.paths import Paths
-from app.services.brokerage import Brokerage, BrokerOutputs, Desk
+from app.services.brokerage import Brokerage
+from app.services.desk import BrokerOutputs, Desk
 from app.settings.files import write_atomic
 from app.settings.store import Settings
 

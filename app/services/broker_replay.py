@@ -8,7 +8,8 @@ from app.domain.account import AccountsSeen, Source, is_paper
 from app.domain.broker_health import BrokerHealth
 from app.domain.clock import Clock
 from app.domain.health import LinkState
-from app.services.brokerage import Brokerage, BrokerOutputs, Desk
+from app.services.brokerage import Brokerage
+from app.services.desk import BrokerOutputs, Desk
 from app.storage.recorder import Recording
 from app.venues.ibkr_portal.intake import PortalIntake
 

@@ -30,7 +30,7 @@ from app.services import remembered
 from app.services.alerting import Notification
 from app.services.broker_desks import make_brokerage
 from app.services.broker_scanning import BrokerScanning
-from app.services.brokerage import BrokerOutputs
+from app.services.desk import BrokerOutputs
 from app.services.feeds import make_intake
 from app.services.order_news import OrderNotices
 from app.services.pipeline import GRID_NS, EngineOptions, EngineOutputs, MarketEngine

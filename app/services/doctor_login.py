@@ -16,7 +16,7 @@ from app.domain.health import LinkState
 from app.domain.quotes import QuoteField
 from app.paths import Paths
 from app.services.broker_desks import make_brokerage
-from app.services.brokerage import BrokerOutputs, Desk
+from app.services.desk import BrokerOutputs, Desk
 from app.services.supervisor import supervise
 from app.settings.store import Settings
 from app.venues.broker import BrokerError, BrokerSession

@@ -11,7 +11,7 @@ from app.domain.ids import Market
 from app.services.alerting import Notification
 from app.services.broker_replay import BrokerReplay
 from app.services.broker_scanning import BrokerScanning
-from app.services.brokerage import BrokerOutputs
+from app.services.desk import BrokerOutputs
 from app.services.feeds import make_intake
 from app.services.pipeline import EngineOptions, EngineOutputs, MarketEngine
 from app.services.recording import Replayer, sample_ms_of, started_ns_of, streams_noted_in, universe_of

@@ -15,7 +15,7 @@ from app.domain.contracts import Contract, SecType
 from app.domain.quotes import QuoteUpdate
 from app.domain.units import NS_PER_S
 from app.portfolio.lines import LineGroup
-from app.services.brokerage import Desk
+from app.services.desk import Desk
 from app.sim.ibkr.world import World
 from app.ui.panels.portfolio import PortfolioPanel
 

@@ -22,7 +22,7 @@ from app.domain.account import Source, Tag
 from app.domain.clock import SystemClock
 from app.domain.errors import BadFrameError
 from app.services.broker_replay import BrokerReplay
-from app.services.brokerage import BrokerOutputs
+from app.services.desk import BrokerOutputs
 from app.storage.recorder import Recording
 
 pytestmark = pytest.mark.timeout(240)

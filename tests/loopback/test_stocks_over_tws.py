@@ -19,7 +19,8 @@ from app.domain.quotes import DataKind
 from app.portfolio.hours import Basis, ContractHours
 from app.scanner.columns import Derived
 from app.services.broker_scanning import BrokerScanning
-from app.services.brokerage import Brokerage, BrokerOutputs, Desk
+from app.services.brokerage import Brokerage
+from app.services.desk import BrokerOutputs, Desk
 from app.services.scanning import Scanning
 from app.settings.store import Settings
 from app.sim.ibkr.instruments import DELAYED_SYMBOL, FORBIDDEN_SYMBOL, HALTED_SYMBOL

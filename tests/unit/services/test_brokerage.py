@@ -22,9 +22,10 @@ from app.domain.quotes import QuoteField, QuoteUpdate
 from app.portfolio.lines import LineGroup
 from app.portfolio.order_events import OrderQuery, OrderRecords
 from app.portfolio.pnl_minutes import PnlMinute
-from app.services import brokerage
+from app.services import broker_questions, brokerage
 from app.services.broker_desks import client_id
-from app.services.brokerage import Brokerage, BrokerOutputs, Desk
+from app.services.brokerage import Brokerage
+from app.services.desk import BrokerOutputs, Desk
 from app.venues.broker import BrokerError, ScanRequest, Watchlist
 
 AAPL = Contract(con_id=1, symbol="AAPL")
@@ -123,8 +124,12 @@ class Store:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_PLAN_EVERY_S", "_LOOK_EVERY_S", "_KEEP_EVERY_S"):
-        monkeypatch.setattr(brokerage, name, 0.01)
+    for module, name in (
+        (brokerage, "_PLAN_EVERY_S"),
+        (brokerage, "_KEEP_EVERY_S"),
+        (broker_questions, "_LOOK_EVERY_S"),
+    ):
+        monkeypatch.setattr(module, name, 0.01)
 
 
 def desk_with(outputs: BrokerOutputs | None = None, lines: int = 100) -> tuple[Desk, Session]:
