@@ -1,4 +1,4 @@
-"""One source of a broker: what its session tells becomes a ledger and goes to listeners, wishes of screens become lines.
+"""One source of a broker: what its session tells becomes a ledger and goes to listeners, wishes become quote lines.
 
 Nothing here, or behind it, can place an order.
 """
