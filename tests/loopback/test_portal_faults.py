@@ -311,9 +311,9 @@ async def test_waking_ends_a_pause() -> None:
     slow = BackoffPolicy(first_s=1000.0, cap_s=1000.0)
     async with simulated() as sim, running(sim, quick(sim, backoff=slow)) as rig:
         await rig.until_live()
-        sim.fault("gone", duration=0.3)
+        sim.fault("gone", duration=2.0)
         await rig.until(lambda: _far_off(rig), "a long pause")
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(2.2)
         rig.session.wake()
         await rig.until_live()
 

@@ -186,6 +186,19 @@ async def test_an_order_that_is_not_filled_says_why(fate: str, end: OrderStatus)
         assert rig.ledger.orders.orders[name].reason
 
 
+async def test_an_order_that_came_and_went_between_two_looks_is_known_all_the_same() -> None:
+    async with TwsSim(read_only=False, push_orders=False, rate=0.0) as sim, tws_rig(sim) as rig:
+        await rig.live()
+        await rig.until(lambda: rig.health.orders_known, "the list of orders")
+        order = sim.world.begin_order(AAPL, "BUY", 10, fate="reject")
+        sim.step(200)  # it is over before anybody asks
+        name = str(order.perm_id)
+        await rig.until(lambda: name in rig.ledger.orders.orders, "the order")
+        assert rig.ledger.orders.orders[name].status is OrderStatus.INACTIVE
+        assert rig.ledger.orders.orders[name].reason
+        assert [event.order.order_id for event in rig.orders()].count(name) == 1
+
+
 async def test_questions_about_contracts_and_history() -> None:
     async with TwsSim() as sim, tws_rig(sim) as rig:
         with pytest.raises(BrokerError, match="no connection"):

@@ -31,6 +31,7 @@ QUICK = TwsOptions(
     timeout_s=3.0,
     probe_s=1.0,
     orders_every_s=0.2,
+    completed_every_s=0.6,
     executions_every_s=0.5,
     clock_every_s=0.3,
     competing_every_s=0.5,

@@ -276,7 +276,7 @@ def test_a_price_that_stopped_coming_goes_grey_in_the_session(scene: Scene) -> N
 
 def test_what_differs_from_the_brokers_figures_is_shown(scene: Scene) -> None:
     assert scene.text("AAPL", "check", 1) == "agrees"
-    assert "agree with the broker" in scene.panel.footer.text()
+    assert "1 position agrees with the broker" in scene.panel.footer.text()
     scene.desk.hold(AAPL, 100, 150.0, market_value=12_345.0)
     scene.frame()
     assert scene.text("AAPL", "check", 1) == "differs"

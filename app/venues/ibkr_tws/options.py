@@ -32,6 +32,7 @@ class TwsOptions:
     timeout_s: float = 10.0
     probe_s: float = 5.0
     orders_every_s: float = 1.0
+    completed_every_s: float = 5.0
     executions_every_s: float = 15.0
     clock_every_s: float = 5.0
     competing_every_s: float = 60.0

@@ -52,6 +52,8 @@ class Orders:
         """Order ids of the last list that was told."""
         self._missing: dict[str, int] = {}
         """Orders that left the answer and whose end is looked for, with the number of looks."""
+        self._completed_s = 0.0
+        """When the ends of orders were asked for last, by the loop's clock."""
         self._due = asyncio.Event()
         self._woken = asyncio.Event()
         self._refusal = asyncio.Event()
@@ -125,7 +127,8 @@ class Orders:
 
     async def _poll(self, tws: ReadOnlyTws) -> None:
         await self._ask(tws, self._options.timeout_s)
-        if self._missing:
+        since_s = asyncio.get_running_loop().time() - self._completed_s
+        if self._missing or since_s >= self._options.completed_every_s:
             await self._completed(tws)
         self._list()
 
@@ -163,7 +166,9 @@ class Orders:
             await asyncio.gather(asking, refused, return_exceptions=True)
 
     async def _completed(self, tws: ReadOnlyTws, *, first: bool = False) -> None:
-        """Learn how orders ended. Where that is refused, the API is read-only though the list came."""
+        """Learn how orders ended, also those that came and went between two questions. Where that is refused, the API
+        is read-only though the list came."""
+        self._completed_s = asyncio.get_running_loop().time()
         recv_ns = self._outbox.stamp()
         self._refusal.clear()
         try:
@@ -178,7 +183,7 @@ class Orders:
             known = self._told.get(ended.order_id)
             if known is not None:
                 ended = replace(ended, average_price=known.average_price, client=known.client)
-            if first or ended.order_id in self._missing:
+            if first or known is None or ended.order_id in self._missing:
                 self._tell(ended)
                 self._missing.pop(ended.order_id, None)
         self._missing = {order_id: tries + 1 for order_id, tries in self._missing.items() if tries + 1 < _TRIES}
