@@ -9,8 +9,12 @@ ARGS ?=
 run: $(VENV)/.installed
 	@$(PY) main.py $(ARGS)
 
+# what has no clock of its own runs on two cores; sessions and whole programs run one after the other
+CALM := tests/ui tests/unit tests/wire
+
 test: $(VENV)/.installed-dev check
-	@QT_QPA_PLATFORM=offscreen $(PY) -m pytest
+	@QT_QPA_PLATFORM=offscreen $(PY) -m pytest -n 2 --dist loadfile $(CALM)
+	@QT_QPA_PLATFORM=offscreen $(PY) -m pytest $(CALM:%=--ignore=%)
 
 check: $(VENV)/.installed-dev
 	@$(VENV)/bin/ruff check .
