@@ -114,11 +114,14 @@ class PortalHttp:
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._own: dict[str, RateLimit] = {}
         self._under_way: dict[str, asyncio.Semaphore] = {}
+        self._free_s: dict[str, float] = {}
+        """From when (monotonic) the next request may go to an address that takes one in its window."""
         for route in ROUTES:
             if route.pace is not None:
                 self._own[route.name] = RateLimit(route.pace.count, route.pace.window_s * options.pace_scale)
-                if route.pace.at_once:
-                    self._under_way[route.name] = asyncio.Semaphore(route.pace.at_once)
+                at_once = 1 if route.pace.count == 1 else route.pace.at_once
+                if at_once:
+                    self._under_way[route.name] = asyncio.Semaphore(at_once)
 
     # -- requests ------------------------------------------------------------------------------------------------
 
@@ -167,10 +170,20 @@ class PortalHttp:
             own = self._own.get(route.name)
             if own is not None:
                 await wait_turn(own, self._now_s)
+            if (pause_s := self._free_s.get(route.name, 0.0) - self._now_s()) > 0.0:
+                await asyncio.sleep(pause_s)
             async with self._places:
                 await wait_turn(self._all, self._now_s)
                 self._refuse_during_penalty()
-                return await self._send(route.method, asked, body)
+                try:
+                    return await self._send(route.method, asked, body)
+                finally:
+                    self._pause_after(route)
+
+    def _pause_after(self, route: Route) -> None:
+        """Count the pause from the answer: when the request arrived is not known, only that it was before."""
+        if route.pace is not None and route.pace.count == 1:
+            self._free_s[route.name] = self._now_s() + route.pace.window_s * self._options.pace_scale
 
     @contextlib.asynccontextmanager
     async def _at_once(self, route: Route) -> AsyncIterator[None]:
