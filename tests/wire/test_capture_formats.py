@@ -129,7 +129,7 @@ def test_a_file_of_another_kind_gets_a_sentence_that_names_it(name: str, capture
     ("content", "words"),
     [
         (b"\x00\xff\xfe binary", "cannot read the capture"),
-        (gzip.compress(b"1: {}\n"), "compressed, but its name does not end in .gz"),
+        (gzip.compress(b"1: {}\n", mtime=0), "compressed, but its name does not end in .gz"),
         (b'{"jsonrpc":"2.0","params":{"channel":"book.BTC","data":{}}}\n', "neither an hftbacktest nor a cryptofeed"),
         (b"interactions:\n- request:\n    uri: https://api.example.org/\n", "neither an hftbacktest nor a cryptofeed"),
         (b'wss://stream.bybit.com/v5/public/inverse <-> 1.5\n1.6: {"topic":"x"}\n', "linear or spot address"),
