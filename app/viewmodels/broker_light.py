@@ -58,7 +58,7 @@ def broker_light(health: BrokerHealth, now_ns: int) -> BrokerLight:
         word=broker_word(health),
         money=money_word(health),
         money_why=health.paper_why,
-        reason="" if health.state is LinkState.LIVE else health.reason,
+        reason="" if health.state is LinkState.LIVE and health.retry_at_ns is None else health.reason,
         needs=health.needs,
         accounts=tuple(masked_account(account) for account in health.accounts),
         since_age_ns=_age(health.since_ns, now_ns),

@@ -105,6 +105,13 @@ def test_every_state_has_a_colour_and_a_word(
     assert (light.light, light.word) == (colour, word)
 
 
+def test_a_live_source_that_sits_out_a_pause_says_why(tws: BrokerHealth, market: FakeMarket) -> None:
+    tws.state, tws.reason = LinkState.LIVE, "IBKR asks to slow down"
+    assert broker_light(tws, market.now_ns).reason == ""
+    tws.retry_at_ns = market.now_ns + 60 * NS_PER_S
+    assert broker_light(tws, market.now_ns).reason == "IBKR asks to slow down"
+
+
 def test_the_status_bar_hears_of_brokers_beside_the_feeds(tws: BrokerHealth, market: FakeMarket) -> None:
     status = StatusModel(TickingClock(market))
     status.attach(market)
