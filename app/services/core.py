@@ -7,7 +7,6 @@ another's; the history being away never stops a feed.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -186,8 +185,10 @@ class Core:
         if self._recorder is not None:
             self._recorder.write(now_ns, "fathom.end", "")
             await asyncio.to_thread(self._recorder.close)
-        with contextlib.suppress(Exception):
+        try:
             await self.history.close()
+        except Exception:
+            _log.exception("the history could not be closed in order")
         if self._settings.flag("books.remember"):
             await asyncio.to_thread(self._remember, now_ns)
 

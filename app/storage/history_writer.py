@@ -6,6 +6,7 @@ Everything here runs on the history's one worker thread, except `take_*`, which 
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from app.storage.troubles import Problem, Trouble, classify
 
 _log = logging.getLogger("fathom.storage.history")
 
+_AFTER_BUG_S: Final = 60.0
 DATABASE_ERRORS: Final = (SQLAlchemyError, StorageError, ModuleNotFoundError, OSError)
 _MAX_IN_MEMORY: Final = 240
 _MAX_EVENTS: Final = 20_000
@@ -63,6 +65,7 @@ class HistoryWriter:
         self._spool_dir = spool_dir
         self._spool_bytes = spool_bytes
         self._spool: Spool | None = None
+        self._spool_again_s = 0.0
         self._suspect = False
         self._minutes: RowQueue[bytes] = RowQueue()
         self._events: RowQueue[KeyedEvent] = RowQueue(_MAX_EVENTS)
@@ -107,6 +110,8 @@ class HistoryWriter:
                     self._write_segment()
             except DATABASE_ERRORS as error:
                 self.note_trouble(error)
+            except Exception:  # a bug must not lose what waits: it goes to the spool, and the writer goes on
+                _log.exception("the history could not write; what waits is spooled")
             else:
                 self._set(None)
         if self._minutes or self._events or self._pnl or self._orders:
@@ -116,10 +121,14 @@ class HistoryWriter:
     def write_spooled(self) -> bool:
         """Write the oldest spool segment; tell whether there may be more to do."""
         try:
-            return self.health.state == "ok" and self._write_segment()
+            may_write = self.health.state == "ok" and time.monotonic() >= self._spool_again_s
+            return may_write and self._write_segment()
         except DATABASE_ERRORS as error:
             self.note_trouble(error)
-            return False
+        except Exception:
+            self._spool_again_s = time.monotonic() + _AFTER_BUG_S
+            _log.exception("the history could not write what was spooled; it stays there")
+        return False
 
     def note_trouble(self, error: Exception) -> Problem:
         """Keep what an error means as the state; let go of a database that cannot even be read."""

@@ -28,11 +28,19 @@ class RowQueue(Generic[T]):
 
     def pass_on(self, hand_over: Callable[[list[T]], object], most: int | None = None) -> None:
         """Hand over all rows, at most so many at a time; those whose handing over raises stay, and so do later ones."""
-        while rows := list(islice(self._rows, most)):
+        while rows := self._first(most):
             hand_over(rows)
             for row in rows:  # some may have fallen off meanwhile
                 if self._rows and self._rows[0] is row:
                     self._rows.popleft()
+
+    def _first(self, most: int | None) -> list[T]:
+        """Return the oldest rows; another thread may queue one just then, which ends the iteration: it begins anew."""
+        while True:
+            try:
+                return list(islice(self._rows, most))
+            except RuntimeError:
+                continue
 
     def pass_each(self, hand_over: Callable[[T], object]) -> None:
         """Hand over the rows one by one."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
+
 import pytest
 
 from app.storage.row_queue import RowQueue
@@ -55,3 +58,23 @@ def test_shrinking_lets_the_oldest_go() -> None:
     seen: list[int] = []
     queue.pass_each(seen.append)
     assert seen == [1, 2, 3]
+
+
+class Jumpy(deque[int]):
+    """Is changed by another thread when it is first looked through."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[int]:
+        self.looks += 1
+        if self.looks == 1:
+            raise RuntimeError("deque mutated during iteration")
+        return super().__iter__()
+
+
+def test_a_row_that_comes_while_the_queue_is_read_stops_nothing() -> None:
+    queue: RowQueue[int] = RowQueue()
+    queue._rows = Jumpy((1, 2))
+    seen: list[list[int]] = []
+    queue.pass_on(seen.append)
+    assert seen == [[1, 2]]
