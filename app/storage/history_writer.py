@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -110,8 +111,9 @@ class HistoryWriter:
                     self._write_segment()
             except DATABASE_ERRORS as error:
                 self.note_trouble(error)
-            except Exception:  # a bug must not lose what waits: it goes to the spool, and the writer goes on
-                _log.exception("the history could not write; what waits is spooled")
+            except Exception:  # one bad row must not take the others with it, nor end the writer
+                _log.exception("the history could not write a batch; its rows are written one by one")
+                self._write_singly()
             else:
                 self._set(None)
         if self._minutes or self._events or self._pnl or self._orders:
@@ -164,6 +166,31 @@ class HistoryWriter:
         self._pnl.pass_on(self.database.write_pnl)
         self._orders.pass_each(self.database.write_orders)
         self._metrics.pass_each(lambda values: self.database.write_metrics(*values))
+
+    def _write_singly(self) -> None:
+        """Write what waits row by row; a row that cannot be written by a bug is let go of, counted and logged."""
+        database = self.database
+
+        def each(queue: RowQueue[Any], write: Callable[[Any], None]) -> None:
+            def try_row(row: Any) -> None:
+                try:
+                    write(row)
+                except DATABASE_ERRORS:
+                    raise
+                except Exception:
+                    self.health.dropped += 1
+                    _log.exception("a row of the history cannot be written and is left out")
+
+            queue.pass_each(try_row)
+
+        try:
+            each(self._minutes, lambda row: self._write_minutes([row]))
+            each(self._events, lambda row: database.write_events([row]))
+            each(self._pnl, lambda row: database.write_pnl([row]))
+            each(self._orders, database.write_orders)
+            each(self._metrics, lambda values: database.write_metrics(*values))
+        except DATABASE_ERRORS as error:
+            self.note_trouble(error)
 
     def _write_minutes(self, packed: list[bytes]) -> None:
         self.database.write_minutes([unpack_block(raw) for raw in packed])

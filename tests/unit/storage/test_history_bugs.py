@@ -1,10 +1,11 @@
-"""A bug in the writer of the history: what waits is spooled, the writer goes on, and nothing is lost."""
+"""An unforeseen error in the writer of the history: it goes on, and only a row that cannot be written is lost."""
 
 from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,29 +23,46 @@ def stored(path: Path) -> list[str]:
         return [text for (text,) in connection.execute("SELECT text FROM feed_events ORDER BY text")]
 
 
-def test_a_bug_while_writing_loses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.fixture
+def writer(tmp_path: Path) -> HistoryWriter:
+    made = HistoryWriter(sqlite_url(tmp_path / "history.sqlite"), tmp_path / "spool", 1_000_000)
+    made.open_spool()
+    made.work(retry=True)
+    return made
+
+
+def test_a_row_that_cannot_be_written_takes_no_other_with_it(
+    writer: HistoryWriter, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = tmp_path / "history.sqlite"
-    writer = HistoryWriter(sqlite_url(path), tmp_path / "spool", 1_000_000)
-    writer.open_spool()
-    writer.work(retry=True)
-    real = writer.database.write_events
-
-    def broken(_events: object) -> None:
-        raise TypeError("a bug")
-
-    monkeypatch.setattr(writer.database, "write_events", broken)
-    writer.take_event(event("first"))
+    for text in ("first", "half a character: \ud800", "third"):
+        writer.take_event(event(text))
     writer.work(retry=False)
-    assert writer.health.spooled == 1
-    assert not writer.write_spooled()
-    assert stored(path) == []
-    assert "spooled" in caplog.text
-    monkeypatch.setattr(writer.database, "write_events", real)
-    writer.take_event(event("second"))
+    writer.take_event(event("later"))
     writer.work(retry=False)
-    writer._spool_again_s = 0.0
-    writer.write_spooled()
     writer.close()
-    assert stored(path) == ["first", "second"]
+    assert stored(tmp_path / "history.sqlite") == ["first", "later", "third"]
+    assert writer.health.dropped == 1
+    assert (writer.health.state, writer.health.spooled) == ("ok", 0)
+    assert "left out" in caplog.text
+
+
+def test_an_error_that_passes_loses_nothing(
+    writer: HistoryWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = writer.database.write_events
+    failed: list[object] = []
+
+    def once_broken(events: Any) -> None:
+        if not failed:
+            failed.append(events)
+            raise RuntimeError("deque mutated during iteration")
+        real(events)
+
+    monkeypatch.setattr(writer.database, "write_events", once_broken)
+    for text in ("first", "second"):
+        writer.take_event(event(text))
+    writer.work(retry=False)
+    writer.close()
+    assert failed
+    assert stored(tmp_path / "history.sqlite") == ["first", "second"]
+    assert writer.health.dropped == 0
