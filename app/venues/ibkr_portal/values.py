@@ -116,5 +116,5 @@ def written_ns(raw: Any) -> int:
             moment = datetime.strptime(text, form).replace(tzinfo=UTC)
         except ValueError:
             continue
-        return int(moment.timestamp()) * 1_000_000_000
+        return seconds_ns(int(moment.timestamp()))
     return 0

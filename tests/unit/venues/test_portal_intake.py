@@ -122,6 +122,11 @@ def test_sentinels_die(raw: float) -> None:
     assert amount(raw) is None
 
 
+@pytest.mark.parametrize("raw", [692512000, "19690101-00:00:00", "99991231-23:59:59", "00010101-00:00:00"])
+def test_times_outside_our_days_are_none(raw: object) -> None:
+    assert written_ns(raw) == 0
+
+
 @given(st.text(max_size=40) | st.integers() | st.floats() | st.booleans() | st.none())
 def test_any_value_can_be_read(raw: Any) -> None:
     value = read(raw).value
