@@ -9,11 +9,12 @@ ARGS ?=
 run: $(VENV)/.installed
 	@$(PY) main.py $(ARGS)
 
-# what has no clock of its own runs on two cores; sessions and whole programs run one after the other
+# What has no clock of its own runs on two cores; sessions and whole programs run one after the other. A worker that
+# died is not replaced: xdist would wait for ever for the tests it held.
 CALM := tests/ui tests/unit tests/wire
 
 test: $(VENV)/.installed-dev check
-	@QT_QPA_PLATFORM=offscreen $(PY) -m pytest -n 2 --dist loadfile $(CALM)
+	@QT_QPA_PLATFORM=offscreen $(PY) -m pytest -n 2 --dist loadfile --max-worker-restart 0 $(CALM)
 	@QT_QPA_PLATFORM=offscreen $(PY) -m pytest $(CALM:%=--ignore=%)
 
 check: $(VENV)/.installed-dev

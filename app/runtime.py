@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import gc
 import logging
 import os
 import signal
@@ -30,6 +31,7 @@ from PySide6.QtCore import QMessageLogContext, Qt, QTimer, QtMsgType, qInstallMe
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
+from app import garbage
 from app.domain.errors import FathomError
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ _log = logging.getLogger("fathom.runtime")
 EXIT_DEADLINE_S: Final = 5.0
 HARD_EXIT_S: Final = 3.0
 """How long after the deadline a process that still hangs is ended from outside the loop."""
+COLLECT_EVERY_MS: Final = 100
 
 
 class BrokenQtError(FathomError):
@@ -159,7 +162,7 @@ def run(
         with _hooks(on_crash), asyncio.Runner(loop_factory=lambda: new_loop(app)) as runner:
             loop = runner.get_loop()
             loop.set_exception_handler(lambda _, context: _on_loop_exception(context, on_crash))
-            with _signals(loop, stop):
+            with _signals(loop, stop), garbage_collected_here():
                 return _outcome(runner, main, stop, guard, on_crash)
     finally:
         guard.done()
@@ -243,6 +246,22 @@ def describe_alive(loop: asyncio.AbstractEventLoop) -> list[str]:
     current = threading.current_thread()
     lines.extend(f"thread {thread.name}" for thread in threading.enumerate() if thread is not current)
     return lines
+
+
+@contextmanager
+def garbage_collected_here() -> Iterator[None]:
+    """Let this thread, the one of the Qt objects, be the only one that collects cyclic garbage."""
+    automatic = gc.isenabled()
+    timer = QTimer()
+    timer.timeout.connect(garbage.collect_due)
+    gc.disable()
+    timer.start(COLLECT_EVERY_MS)
+    try:
+        yield
+    finally:
+        timer.stop()
+        if automatic:
+            gc.enable()
 
 
 @contextmanager

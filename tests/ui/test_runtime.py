@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -251,6 +252,43 @@ def test_the_probe_measures_a_blocked_loop(qapp: QApplication, stop: runtime.Exi
     assert lag.samples >= 2
     assert lag.max_ms is not None
     assert lag.max_ms > 20
+
+
+class _Knot:
+    """An object in a cycle that writes down which thread destroyed it."""
+
+    def __init__(self, ends: list[int]) -> None:
+        self.me = self
+        self.ends = ends
+
+    def __del__(self) -> None:
+        self.ends.append(threading.get_ident())
+
+
+def test_cycles_are_destroyed_on_the_thread_of_the_window_alone(qapp: QApplication, stop: runtime.Exit) -> None:
+    ends: list[int] = []
+
+    def other_thread() -> list[list[int]]:
+        for _ in range(50):
+            _Knot(ends)
+        return [[number] for number in range(20_000)]  # enough for CPython to collect there, many times over
+
+    async def main() -> int:
+        await asyncio.to_thread(other_thread)
+        assert not ends
+        for _ in range(400):
+            if len(ends) == 50:
+                break
+            await asyncio.sleep(0.05)
+        return 0
+
+    gc.enable()
+    try:
+        assert runtime.run(main, app=qapp, stop=stop) == 0
+        assert gc.isenabled()
+    finally:
+        gc.disable()
+    assert ends == [threading.get_ident()] * 50
 
 
 _PROGRAM = """
