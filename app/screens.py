@@ -167,7 +167,8 @@ class Screens:
         from app.ui.panels.doctor import DoctorPanel
         from app.viewmodels.doctor import DoctorModel
 
-        return DoctorPanel(DoctorModel(self._ready.doctor, self._clock(), __version__), self._spawn)
+        doctor = self._ready.doctor
+        return DoctorPanel(DoctorModel(doctor, self._clock(), __version__, doctor.links), self._spawn)
 
     def _show_book(self, market: Market, symbol: str) -> None:
         """Show a book in a ladder."""

@@ -99,6 +99,11 @@ class Doctor:
         self._limit_s = limit_s
         self._free = free
 
+    def links(self) -> dict[str, LinkState]:
+        """Return the state of each running session by its service."""
+        names = {Source.TWS: tws.SERVICE, Source.PORTAL: portal.SERVICE}
+        return {names[source]: desk.health.state for source, desk in self._desks().items()}
+
     async def run(
         self, on_done: Callable[[str, Sequence[Finding]], None] = lambda _service, _rows: None
     ) -> tuple[Finding, ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from app.domain.clock import Clock
+from app.domain.health import LinkState
 from app.domain.masking import masked
 from app.domain.units import NS_PER_S
 from app.services.doctor import SERVICES, Doctor, failed, report_text
@@ -30,6 +31,10 @@ WORDS: Final = {
     State.OFF: "off",
     State.UNKNOWN: "not known",
 }
+FIRST_LOOK_WAIT_NS: Final = 15 * NS_PER_S
+"""How long the first look waits for sessions that are still being set up."""
+
+_ON_THE_WAY: Final = frozenset({LinkState.IDLE, LinkState.CONNECTING, LinkState.SYNCING})
 _GRAVITY: Final = (State.FAIL, State.WARN, State.OK, State.UNKNOWN, State.OFF)
 
 
@@ -61,12 +66,21 @@ class Service:
 
 
 class DoctorModel:
-    """Rows of the last look; `revision` moves with each service that is done."""
+    """Rows of the last look; `revision` moves with each service that is done.
 
-    def __init__(self, doctor: Examiner, clock: Clock, version: str = "") -> None:
+    links: the state of each running session by its name; the first look waits for those that are being set up, and
+    the outcome says which have come or gone since.
+    """
+
+    def __init__(
+        self, doctor: Examiner, clock: Clock, version: str = "", links: Callable[[], Mapping[str, LinkState]] = dict
+    ) -> None:
         self._doctor = doctor
         self._clock = clock
         self._version = version
+        self._links = links
+        self._wanted_ns: int | None = None
+        self._live: frozenset[str] = frozenset()
         self._rows: dict[str, tuple[Finding, ...]] = {}
         self._pending: set[str] = set()
         self.running = False
@@ -81,6 +95,7 @@ class DoctorModel:
             return
         self.running, self.trouble = True, ""
         self._pending = set(SERVICES)
+        self._live = self._live_now()
         self.revision += 1
         try:
             await self._doctor.run(self._on_done)
@@ -97,6 +112,34 @@ class DoctorModel:
         self._rows[service] = tuple(rows)
         self._pending.discard(service)
         self.revision += 1
+
+    def want(self) -> None:
+        """Ask for a first look as soon as the sessions are up."""
+        if self._wanted_ns is None:
+            self._wanted_ns = self._clock.wall_ns()
+            self.revision += 1
+
+    @property
+    def first_look_due(self) -> bool:
+        """Whether a first look is wanted, was not had, and no session that is still on its way is worth the wait."""
+        if self._wanted_ns is None or self.running or self.ended_ns is not None:
+            return False
+        if self._clock.wall_ns() - self._wanted_ns >= FIRST_LOOK_WAIT_NS:
+            return True
+        return not any(state in _ON_THE_WAY for state in self._links().values())
+
+    def _live_now(self) -> frozenset[str]:
+        return frozenset(name for name, state in self._links().items() if state is LinkState.LIVE)
+
+    @property
+    def changed(self) -> str:
+        """Return which sessions have come or gone since the last look, "" when none has."""
+        if self.ended_ns is None or self.running:
+            return ""
+        now = self._live_now()
+        words = [f"{name} is connected" for name in sorted(now - self._live)]
+        words += [f"{name} was lost" for name in sorted(self._live - now)]
+        return f"{' and '.join(words)} since" if words else ""
 
     def show_problems_only(self, on: bool) -> None:
         """Leave out what is well and what is switched off, or show everything."""
@@ -137,15 +180,14 @@ class DoctorModel:
             done, total = self.progress
             return f"looking … {done} of {total} services"
         if self.ended_ns is None:
-            return "not run yet"
+            return "not run yet" if self._wanted_ns is None else "waits for the connections to come up"
         findings = self.findings
         bad = failed(findings)
         odd = sum(finding.state is State.WARN for finding in findings)
-        if not bad and not odd:
-            return "everything that is switched on works"
         words = [f"{bad} {'fails' if bad == 1 else 'fail'}"] if bad else []
         words += [f"{odd} to look at"] if odd else []
-        return ", ".join(words)
+        outcome = ", ".join(words) or "everything that is switched on works"
+        return f"{outcome}; {self.changed}" if self.changed else outcome
 
     @property
     def light(self) -> str:
@@ -155,7 +197,7 @@ class DoctorModel:
         states = {finding.state for finding in self.findings}
         if self.trouble or State.FAIL in states:
             return "red"
-        return "amber" if State.WARN in states else "green"
+        return "amber" if State.WARN in states or self.changed else "green"
 
     def report(self) -> str:
         """Return everything as text to pass on, without account ids, user names, tokens and passwords."""

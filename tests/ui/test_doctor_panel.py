@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes import FakeMarket
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton
-from shell import flush
+from shell import MarketClock, flush
 
 from app import runtime
 from app.domain.clock import SystemClock
+from app.domain.health import LinkState
+from app.domain.units import NS_PER_S
 from app.services.doctor import SERVICES, Doctor, DoctorFiles
 from app.services.doctor_checks.finding import Finding, Rows, State
 from app.settings.store import Settings
@@ -67,7 +70,9 @@ class Rig:
         self.loop = loop
         self.examiner = Examiner()
         self.tasks: list[asyncio.Task[Any]] = []
-        self.model = DoctorModel(self.examiner, SystemClock(), "0.1.0")
+        self.market = FakeMarket()
+        self.links: dict[str, LinkState] = {}
+        self.model = DoctorModel(self.examiner, MarketClock(self.market), "0.1.0", lambda: self.links)
         self.panel = DoctorPanel(self.model, self._spawn)
         self.panel.resize(700, 500)
         self.panel.show()
@@ -122,6 +127,58 @@ def test_it_looks_once_by_itself_and_again_by_the_button(rig: Rig, run: Run) -> 
         rig.panel.run_button.click()
         await asyncio.gather(*rig.tasks)
         assert rig.examiner.runs == 2
+
+    run(scenario())
+
+
+def test_the_first_look_waits_for_sessions_that_are_being_set_up(rig: Rig, run: Run) -> None:
+    async def scenario() -> None:
+        rig.links.update(TWS=LinkState.SYNCING, gateway=LinkState.CONNECTING)
+        rig.panel.set_active(True)
+        rig.panel.refresh(0)
+        assert not rig.tasks
+        assert rig.panel.summary_text == "waits for the connections to come up"
+        before = rig.panel.revision()
+        rig.links.update(TWS=LinkState.LIVE, gateway=LinkState.BACKOFF)
+        assert rig.panel.revision() != before
+        rig.panel.refresh(0)
+        rig.examiner.go.set()
+        await asyncio.gather(*rig.tasks)
+        assert rig.examiner.runs == 1
+
+    run(scenario())
+
+
+def test_the_first_look_does_not_wait_for_ever(rig: Rig, run: Run) -> None:
+    async def scenario() -> None:
+        rig.links["TWS"] = LinkState.CONNECTING
+        rig.panel.set_active(True)
+        rig.market.now_ns += 14 * NS_PER_S
+        rig.panel.refresh(0)
+        assert not rig.tasks
+        rig.market.now_ns += NS_PER_S
+        rig.panel.refresh(0)
+        rig.examiner.go.set()
+        await asyncio.gather(*rig.tasks)
+        assert rig.examiner.runs == 1
+
+    run(scenario())
+
+
+def test_a_session_that_came_or_went_after_the_look_is_named(rig: Rig, run: Run) -> None:
+    async def scenario() -> None:
+        rig.links.update(TWS=LinkState.LIVE, gateway=LinkState.BACKOFF)
+        await rig.whole()
+        assert rig.panel.summary_text == "2 fail, 1 to look at"
+        before = rig.panel.revision()
+        rig.links.update(TWS=LinkState.CONNECTING, gateway=LinkState.LIVE)
+        assert rig.panel.revision() != before
+        rig.panel.refresh(0)
+        assert rig.panel.summary_text == "2 fail, 1 to look at; gateway is connected and TWS was lost since"
+        rig.panel.run()
+        await asyncio.gather(*rig.tasks)
+        rig.panel.refresh(0)
+        assert rig.panel.summary_text == "2 fail, 1 to look at"
 
     run(scenario())
 

@@ -32,7 +32,10 @@ Spawn = Callable[[Coroutine[Any, Any, Any], str], None]
 
 
 class DoctorPanel(Panel):
-    """Shows and starts the doctor; `spawn` runs a coroutine that ends with the window. It looks once by itself."""
+    """Shows and starts the doctor; `spawn` runs a coroutine that ends with the window.
+
+    It looks once by itself, when the sessions are up.
+    """
 
     def __init__(self, model: DoctorModel, spawn: Spawn, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -109,8 +112,13 @@ class DoctorPanel(Panel):
     # -- work ----------------------------------------------------------------------------------------------------
 
     def set_active(self, active: bool) -> None:
-        """Look at everything when the panel is on screen for the first time."""
-        if active and self._model.ended_ns is None:
+        """Ask for a first look when the panel is on screen."""
+        if active:
+            self._model.want()
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._model.first_look_due:
             self.run()
 
     def run(self) -> None:
@@ -138,11 +146,12 @@ class DoctorPanel(Panel):
     # -- showing -------------------------------------------------------------------------------------------------
 
     def revision(self) -> Hashable:
-        """Tell whether a service is done."""
-        return self._model.revision
+        """Tell whether a service is done, the first look is due, or a session has come or gone since the last."""
+        return self._model.revision, self._model.first_look_due, self._model.changed
 
     def refresh(self, now_ns: int) -> int | None:
-        """Show the rows that are there."""
+        """Show the rows that are there; begin a first look that is due."""
+        self._begin()
         self._show()
         return None
 
