@@ -77,8 +77,9 @@ def group_tuples(block: GroupMinutes, part: str) -> list[tuple[Any, ...]]:
     """Return one tuple per group with samples in the order of `GROUP_ROW_COLUMNS`."""
     some = np.flatnonzero(block.samples)
     scalars = np.stack([getattr(block, name)[some] for name in schema.GROUP_SCALARS], axis=1).astype(np.float64)
-    bands = [getattr(block, name)[some].reshape(some.size, -1) for name in (*schema.GROUP_BANDS, *schema.GROUP_DEPTHS)]
-    numbers = np.concatenate((scalars, *bands), axis=1)
+    both_sides = [getattr(block, name)[some].reshape(some.size, 2 * BANDS) for name in schema.GROUP_BANDS]
+    depths = [getattr(block, name)[some].reshape(some.size, BANDS) for name in schema.GROUP_DEPTHS]
+    numbers = np.concatenate((scalars, *both_sides, *depths), axis=1)
     packed = numbers[:, [GROUP_NUMBERS.index(name) for name in schema.PACKED_GROUP]].astype("<f8")
     constant = (block.market.value, block.minute_ms)
     heads = (

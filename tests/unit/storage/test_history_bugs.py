@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from blocks import minute_block
 
 from app.domain.health import FeedEvent, FeedEventKind
 from app.storage.database import sqlite_url
@@ -66,3 +69,19 @@ def test_an_error_that_passes_loses_nothing(
     assert failed
     assert stored(tmp_path / "history.sqlite") == ["first", "second"]
     assert writer.health.dropped == 0
+
+
+def test_a_minute_begun_too_late_for_any_group_is_kept(writer: HistoryWriter, tmp_path: Path) -> None:
+    block = minute_block(np.random.default_rng(1), partial=True)
+    late = replace(block.groups, samples=np.zeros(len(block.groups.groups), np.int64))
+    writer.take_minute(replace(block, groups=late))
+    writer.take_event(event("behind it"))
+    writer.work(retry=False)
+    writer.close()
+    path = tmp_path / "history.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        (symbols,) = connection.execute("SELECT count(*) FROM symbol_minutes").fetchone()
+        (groups,) = connection.execute("SELECT count(*) FROM group_minutes").fetchone()
+    assert (symbols, groups) == (len(block.symbols.symbols), 0)
+    assert stored(path) == ["behind it"]
+    assert (writer.health.dropped, writer.health.spooled) == (0, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from blocks import MINUTE_MS, minute_block
@@ -30,6 +32,14 @@ def test_bytes_give_back_the_same_minute() -> None:
     np.testing.assert_array_equal(again.symbols.usd, block.symbols.usd)
     np.testing.assert_array_equal(again.groups.ratio_count, block.groups.ratio_count)
     assert symbol_tuples(again.symbols, "abc") == symbol_tuples(block.symbols, "abc")
+
+
+def test_a_group_without_a_sample_makes_no_row() -> None:
+    groups = minute_block(np.random.default_rng(1)).groups
+    count = len(groups.groups)
+    samples = np.arange(count)
+    assert [row[0] for row in group_tuples(replace(groups, samples=samples), "abc")] == list(groups.groups[1:])
+    assert group_tuples(replace(groups, samples=np.zeros(count, np.int64)), "abc") == []
 
 
 @pytest.mark.parametrize("cut", [0, 1, 10, 200])
