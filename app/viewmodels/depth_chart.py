@@ -6,11 +6,10 @@ appended; minutes are read off the path by a coroutine that `spawn` runs.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from app.viewmodels.chart_words import empty_words, known_words, summary_words
 from app.viewmodels.linking import LinkBus
 from app.viewmodels.minute_cache import MinuteCache
 from app.viewmodels.sources import Explanation, SeriesSource
+from app.viewmodels.spawning import Handle, Spawn, spawn_task
 from app.viewmodels.time_link import TimeLinks, TimeView
 
 _log = logging.getLogger("fathom.chart")
@@ -34,33 +34,11 @@ STALE_AFTER_MS: Final = 3_000
 CACHED_SUBJECTS: Final = 6
 TRIM_MIN_MS: Final = 5_000
 
-
-class Handle(Protocol):
-    """Something started that can be called off."""
-
-    def cancel(self) -> object:
-        """Call it off."""
-        ...
-
-
-Spawn = Callable[[Coroutine[Any, Any, None]], Handle | None]
-
-
 LIVE_STEPS_S: Final = (60.0, 120.0, 180.0, 300.0, 450.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14_400.0)
 LIVE_MARGIN: Final = 1.1
 
 OVERLAP_MS: Final = 1_000
 """How far back new ticks are asked for: enough to find the last one taken among them."""
-
-
-def spawn_task(work: Coroutine[Any, Any, None]) -> Handle | None:
-    """Run a coroutine on the running loop; return None, with the coroutine closed, when no loop runs yet."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        work.close()
-        return None
-    return loop.create_task(work)
 
 
 @dataclass(frozen=True, slots=True)

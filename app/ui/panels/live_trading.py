@@ -22,10 +22,10 @@ from app.ui.panels.live_trading_detail import OrderDetail
 from app.ui.panels.work import PanelWork
 from app.viewmodels import formats
 from app.viewmodels.broker_care import BrokerCare
-from app.viewmodels.depth_chart import Spawn, spawn_task
 from app.viewmodels.live_trading import LiveTradingModel
 from app.viewmodels.order_export import FILL_HEADER, ORDER_HEADER, fill_rows, order_rows
 from app.viewmodels.order_filter import Group, Period
+from app.viewmodels.spawning import Spawn, spawn_task
 
 BESIDE: Final = 820
 """From this width on the timeline is beside the executions, else below them."""

@@ -24,10 +24,10 @@ from app.ui.panels.portfolio_charts import PortfolioCharts
 from app.ui.panels.portfolio_view import PortfolioView
 from app.ui.panels.work import PanelWork
 from app.viewmodels.broker_care import BrokerCare
-from app.viewmodels.depth_chart import Spawn, spawn_task
 from app.viewmodels.portfolio import PortfolioModel
 from app.viewmodels.portfolio_columns import BY_KEY, COLUMNS, KEYS, chosen_widths
 from app.viewmodels.portfolio_nodes import Node
+from app.viewmodels.spawning import Spawn, spawn_task
 
 FADE_NS: Final = FLASH_MS * NS_PER_MS // FLASH_STEPS
 CHARTS_HEIGHT: Final = 190

@@ -25,10 +25,10 @@ from app.ui.panels.scanner_events import EventList
 from app.ui.panels.scanner_menus import RowActions, columns_menu, row_menu, scans_menu
 from app.ui.panels.scanner_view import ScannerView
 from app.ui.panels.work import PanelWork
-from app.viewmodels.depth_chart import Spawn, spawn_task
 from app.viewmodels.scanner import ScannerModel
 from app.viewmodels.scanner_lists import ScanList
 from app.viewmodels.scanner_scans import widths_of
+from app.viewmodels.spawning import Spawn, spawn_task
 
 PACE_NS: Final = 200 * NS_PER_MS
 """Least time between two paintings for new values."""

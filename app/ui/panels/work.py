@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
-from app.viewmodels.depth_chart import Handle, Spawn, spawn_task
+from app.viewmodels.spawning import Handle, Spawn, spawn_task
 
 
 class PanelWork:
