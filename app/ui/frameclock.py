@@ -142,9 +142,12 @@ class FrameClock(QObject):
                 await asyncio.sleep(0)
 
     def _on_timer(self) -> None:
-        """Do a frame unless the data drives them; a hand on the mouse wants more than the data gives."""
+        """Do a frame; while data drives them, only for panels that it does not drive and for a hand on the mouse."""
         pushed = time.monotonic_ns() - self._pushed_ns < PUSHED_MS * NS_PER_MS
         if pushed and not QGuiApplication.mouseButtons():
+            for entry in tuple(self._entries.values()):
+                if entry.panel.has_own_news:
+                    self._visit(entry)
             self.frame.emit()
             return
         self.tick()

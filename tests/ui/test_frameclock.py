@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 import pytest
 from fakes import FakeMarket
 from PySide6.QtCore import Qt
@@ -9,7 +12,7 @@ from PySide6.QtWidgets import QApplication
 from shell import Placeholder, flush
 
 from app.domain.units import NS_PER_MS
-from app.ui.frameclock import FRAME_MS, IDLE_MS, FrameClock, percentiles
+from app.ui.frameclock import FRAME_MS, IDLE_MS, PUSHED_MS, FrameClock, percentiles
 
 
 @pytest.fixture
@@ -62,6 +65,26 @@ def test_hidden_and_minimised_panels_cost_nothing_and_the_clock_slows_down(
     clock.tick()
     assert panel.refreshes == 2
     assert panel.actives == [True, False, True, False]
+
+
+def test_between_two_samples_only_panels_with_news_of_their_own_have_a_frame(
+    panel: Placeholder, clock: FrameClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ns = time.monotonic_ns()
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now_ns)
+    asyncio.run(clock.push())
+    assert panel.refreshes == 1
+    panel.version += 1
+    clock._timer.timeout.emit()
+    assert panel.refreshes == 1
+    panel.has_own_news = True
+    clock._timer.timeout.emit()
+    assert panel.refreshes == 2
+    panel.has_own_news = False
+    panel.version += 1
+    now_ns += PUSHED_MS * NS_PER_MS
+    clock._timer.timeout.emit()
+    assert panel.refreshes == 3
 
 
 def test_a_removed_panel_is_deactivated(panel: Placeholder, clock: FrameClock) -> None:

@@ -26,6 +26,8 @@ class Panel(QWidget):
 
     title_changed = Signal(str)
     typed = Signal(str)
+    has_own_news = False
+    """Whether its news come at other times than the samples of the books: it then has a frame between these too."""
 
     def revision(self) -> Hashable:
         """Return a value that differs from the last one when there is something new to paint."""

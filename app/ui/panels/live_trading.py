@@ -35,6 +35,8 @@ class LiveTradingPanel(Panel):
     """Shows a `LiveTradingModel`. care: what only the user can do for its sources, None: no buttons for it; spawn runs
     a coroutine: reading earlier days, saving a file."""
 
+    has_own_news = True
+
     def __init__(
         self,
         model: LiveTradingModel,

@@ -39,6 +39,8 @@ class PortfolioPanel(Panel):
     """Shows a portfolio. care: what only the user can do for its source, None: no buttons for it; spawn: runs a
     coroutine (reading stored minutes, dialogs)."""
 
+    has_own_news = True
+
     def __init__(
         self,
         model: PortfolioModel,
