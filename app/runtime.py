@@ -42,7 +42,7 @@ _log = logging.getLogger("fathom.runtime")
 EXIT_DEADLINE_S: Final = 5.0
 HARD_EXIT_S: Final = 3.0
 """How long after the deadline a process that still hangs is ended from outside the loop."""
-COLLECT_EVERY_MS: Final = 100
+COLLECT_EVERY_MS: Final = 25
 
 
 class BrokenQtError(FathomError):
