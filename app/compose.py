@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from app import __version__, runtime
+from app import __version__, heap, runtime
 from app.demo import DemoOptions, demo_venues
 from app.domain.clock import Clock, SystemClock
 from app.domain.errors import FathomError
@@ -74,6 +74,7 @@ class DesktopOptions:
 
 def run_desktop(options: DesktopOptions) -> int:
     """Open the workstation and return the exit code."""
+    heap.keep_compact()
     application = runtime.make_application(options.argv)
     instance = SingleInstance(options.paths.base)
     if not instance.acquire():
