@@ -1,4 +1,4 @@
-"""Where the captures are: real recorded market data that lies beside the repository."""
+"""For every test: no garbage is collected on threads, and where the captures (recorded market data) are."""
 
 from __future__ import annotations
 
